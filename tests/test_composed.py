@@ -7,7 +7,7 @@ The devices are written here step by step from the law, with plain integers, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
 from fsref.conformance.suspects import Evidence
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
-from fsref.verification.composed import composed
+from fsref.verification.composed import adding, composed, search
 from fsref.verification.composed.relation import Change, Part, Relation
 from fsref.verification.composed.search import fitting
 from fsref.verification.composed.values import BECOMES
@@ -344,6 +344,34 @@ def test_a_cause_that_is_right_but_for_one_integer_is_not_named() -> None:
             seen["hid", "codes"][0] += 1
 
     assert not any("bits 4 and 5" in hint.text for hint in judged(Crossed(), noise).hints)
+
+
+def test_what_one_row_rules_out_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What becomes of a sum with each addition is ruled out by one row only where it does not give all that is wrong;
+    and the additions of a scene are made once, not for each change.
+    """
+    one_by_one, ruled_out, made = search._misses, set(), []
+    asked = count()
+
+    def both(change: Change, relation: Relation, wrong: Any) -> Any:
+        if next(asked) % 16:  # some of thousands
+            return one_by_one(change, relation, wrong)
+        for part, own in zip(relation.parts, wrong, strict=True):
+            if change.ruled_out(part):
+                given = change.gives(part)
+                assert given is not None and ((given != part.seen) & own).any(), change.text
+                ruled_out.add(change.text)
+        return one_by_one(change, relation, wrong)
+
+    def counted(scene: Scene, p: Any, rule: Any, first: bool) -> Any:
+        made.append(scene)
+        return followed(scene, p, rule, first)
+
+    followed = adding._added
+    monkeypatch.setattr(search, "_misses", both)
+    monkeypatch.setattr(adding, "_added", counted)
+    assert "bit 0 stuck at 1" in judged(Odd()).hints[0].text
+    assert len(ruled_out) > 30 and len(made) > 20 * len(set(made))
 
 
 def test_conditions_hold_in_all_that_is_wrong_and_in_none_that_is_right() -> None:

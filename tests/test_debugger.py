@@ -235,9 +235,9 @@ def test_named_populations_come_with_what_they_read() -> None:
     net = handmade.gated()
     assert list(choose(net, "slow").channels) == ["in", "map", "one", "all", "slow"][1:]
     assert list(choose(net, ["in"]).channels) == ["in"]
-    for wrong in (["sloww"], []):
+    for wrong in (["sloww"], [], 3, [3], [["slow"]]):
         with refused(UsageError, "DEBUG-2"):
-            choose(net, wrong)
+            choose(net, wrong)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -360,8 +360,9 @@ def test_a_dump_of_no_such_image_is_refused() -> None:
     assert "agrees" in str(fsref.view(net, x, dump, image=0))
     with refused(UsageError, "DEBUG-3"):
         fsref.view(net, x, dump, image=2)
-    with refused(UsageError, "DEBUG-1"):
-        fsref.view(net, x, image=3)
+    for number in (3, True, 1.0, np.array([0, 1])):
+        with refused(UsageError, "DEBUG-1"):
+            fsref.view(net, x, image=number)  # type: ignore[arg-type]
     with refused(InputError, "RUN-1"):
         fsref.view(net, x[:, :1])
     with refused(UsageError, "DEBUG-3", says="neither a recording nor a path: dict"):

@@ -295,7 +295,7 @@ PARTIAL = """
 const cells = () => [...document.querySelectorAll("#neuron table")[1].querySelectorAll("tbody tr")].map((row) =>
   [row.cells[4].textContent, row.cells[7].textContent]);
 found.rows = [2, 5, 9, 11].map((n) => { choose(named.get("mid"), n); return cells(); });
-find("next").click(); find("next").click(); found.wrongs = text("wrongs");
+found.wrongs = [text("wrongs")]; find("next").click(); find("next").click(); found.wrongs.push(text("wrongs"));
 found.script = document.scripts.length; found.classes = text("logits").includes("<script>alert");
 """
 
@@ -318,7 +318,7 @@ def test_what_was_not_observed_is_a_dash(tmp_path: Path) -> None:
     rows[5][0][1] = "x"
     rows[9][1][3] = f"{int(right['mid', 'membranes'][0, 3, 9]) + 1:,}"
     assert found["rows"] == [list(map(list, zip(*rows[n], strict=True))) for n in (2, 5, 9, 11)]
-    assert found["wrongs"] == "1 of 2 neurons that differ"
+    assert found["wrongs"] == ["2 neurons that differ", "2 of 2 neurons that differ"]  # on from the last that differs
     assert found["script"] == 4 and found["classes"] is True
 
 
@@ -338,6 +338,7 @@ def test_one_synapse_that_explains_is_marked(tmp_path: Path) -> None:
       .filter((row) => /sign|missing|twice/.test(row)); found.off = text("neuron");"""
     found = driven(tmp_path, fsref.view(net, x, dump), script)
     assert found["rows"] == ["in 12 (12, 0, 0)5735 other sign?"] and "(-70)" in found["off"]
+    assert "One synapse would do that: in 12 (12, 0, 0) other sign?" in found["off"]
     assert "1 more21" in found["off"]
 
 

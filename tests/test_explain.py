@@ -77,6 +77,20 @@ def test_synapses_are_those_of_the_naive_list(name: str) -> None:
         assert sorted(told) == sorted(row for row in expected if row[2] * row[3] * factor[row[0]])
 
 
+@pytest.mark.parametrize("image", [[[1], [2, 3]], [np.zeros((2, 2)), [[1]]]], ids=["ragged", "of two kinds"])
+def test_ragged_lists_are_no_image(image: Any) -> None:
+    """A list that is no array is refused in a line, whatever asks."""
+    net = handmade.tiny()
+    asking = (
+        lambda: fsref.explain(net, image, "hid", 0),
+        lambda: fsref.view(net, image),
+        lambda: fsref.run(net, image),
+    )
+    for ask in asking:
+        with refusals.refused(InputError, "RUN-1", says="not an array: list"):
+            ask()
+
+
 def test_candidates_of_a_max_pool() -> None:
     """The pool's train is the maximum's; who falls silent while another spikes is out from that step on."""
     net = handmade.unordered()

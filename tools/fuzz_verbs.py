@@ -29,6 +29,7 @@ NET, DRAWN, FROM_ONNX, TEN = (f"{GOOD}/{name}.fs.npz" for name in ("net", "drawn
 GRAPH, X, PICTURE = (f"{GOOD}/{name}" for name in ("graph.npz", "x.npz", "picture.png"))
 CONTRACT = "--mean 0.4,0.5,0.6 --std 0.2,0.25,0.3"
 WRITTEN = f"{OUT}/new.fs.npz"
+VIEW = f"{OUT}/view.html"
 LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, too
     "npz": f"""
         info @
@@ -42,6 +43,7 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         check @ --data drawn:2
         explain @ 1 --data {X} --population stem --neuron 3
         explain @ {PICTURE} --population out --neuron 1
+        view @ {X} --image 1 -o {VIEW}
         evaluate @ --data {X} --energy horowitz_2014
         evaluate @ --data {X} --rate 8
         export @ --format onnx --out {OUT}/new.onnx
@@ -53,6 +55,7 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         check {NET} --data @
         explain {NET} 1 --data @ --population stem --neuron 3
         convert {GRAPH} --data @ --out {WRITTEN}
+        view {NET} @ -o {VIEW}
         compare {GRAPH} {NET} --data @""",
     "graph": f"""
         convert @ --data {X} --out {WRITTEN}
@@ -76,12 +79,14 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         ! run {DRAWN} --data @ --resize 65536
         ! run {DRAWN} --data @ --resize 1099511627776 --crop 8
         explain {NET} @ --population stem --neuron 3
+        view {NET} @ -o {VIEW}
         check {NET} --data @
         convert {GRAPH} --data @ --out {WRITTEN}
         compare {GRAPH} {NET} --data @""",
     "npy": f"""
         run {DRAWN} --data @
         explain {DRAWN} @ --population stem --neuron 3
+        view {DRAWN} @ --population stem -o {VIEW}
         check {DRAWN} --data @
         ! convert {GRAPH} --data @ --out {WRITTEN}""",
     "csv": f"""
@@ -99,7 +104,8 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         differ @
         differ @ {GOOD}/recording
         diff {DRAWN} {X} @ --images 0:2
-        info @/network.fs.npz""",
+        info @/network.fs.npz
+        view {DRAWN} {X} --dump @ --images 0:2 -o {VIEW}""",
     "dataset": f"""
         run {TEN} --data @
         run {TEN} --data @ --limit 2
@@ -108,11 +114,14 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         explain {TEN} 0 --data @ --population out --neuron 3""",
     "memories": f"""
         diff {DRAWN} {X} @ --images 0:2
-        diff {DRAWN} {X} @ --images 0:2 --isolated""",
+        diff {DRAWN} {X} @ --images 0:2 --isolated
+        view {DRAWN} {X} --dump @ --images 0:2 -o {VIEW}""",
     "dump": f"""
         diff {DRAWN} {X} @ --images 0:2
         diff {DRAWN} {X} @ --images 0:2 --isolated
-        ! diff {NET} {X} @""",
+        view {DRAWN} {X} --dump @ --images 0:2 -o {VIEW}
+        ! diff {NET} {X} @
+        ! view {NET} {X} --dump @ -o {VIEW}""",
     "layout": f"""
         export {DRAWN} --format readmemh --layout @ --data {X} --images 0:2 --out {OUT}/memories
         export {DRAWN} --format mif --layout @ --out {OUT}/memories
@@ -160,6 +169,8 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         ! convert @ --data {X} --out {WRITTEN}
         ! convert {GRAPH} --data @ --out {WRITTEN}
         ! diff {DRAWN} {X} @
+        ! view @ {X} -o {VIEW}
+        ! view {NET} {X} --dump @ -o {VIEW}
         ! check {NET} --for @
         ! check {NET} --certificate @
         ! export {DRAWN} --format readmemh --layout @ --out {OUT}/memories

@@ -45,6 +45,7 @@ from fsref.formats.onnx_planes import (
     split_of,
     weight_planes,
 )
+from fsref.law.arrays import as_array
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
@@ -125,7 +126,7 @@ def run(
         loaded: ModelProto = onnx.load(source) if isinstance(source, (str, PathLike)) else source
     except Exception as error:  # the operating system's, or one of several of protobuf's
         raise FileError("FILE-5", str(source), "cannot be read", str(error)) from None
-    entry, given = loaded.graph.input[0], np.asarray(images)
+    entry, given = loaded.graph.input[0], as_array(images, "RUN-1", "images", "wanted images (B, C, H, W)")
     sizes = [dim.dim_value or None for dim in entry.type.tensor_type.shape.dim]
     if len(sizes) != given.ndim or any(want not in (None, size) for want, size in zip(sizes, given.shape, strict=True)):
         raise InputError("RUN-1", entry.name, "shape of the images is not the model's", given.shape, str(sizes))

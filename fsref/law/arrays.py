@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import InputError
 from fsref.law.populations import Shape
 
 SAMPLE = 64  # rows of an array that say what its numbers are like
+
+
+def as_array(values: ArrayLike, rule: str, place: str, wanted: str) -> NDArray[Any]:
+    """The values as an array. Errors: InputError naming `rule` for what is none, such as ragged lists."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(rule, place, "not an array", type(values).__name__, wanted) from None
 
 
 def check_integers(x: NDArray[Any], max_code: int, rule: str, place: str) -> None:

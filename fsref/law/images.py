@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import GraphError, InputError, UsageError, literal, public
-from fsref.law.arrays import as_images, as_labels
+from fsref.law.arrays import as_array, as_images, as_labels
 from fsref.law.neuron import Ints
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
 from fsref.tables import plural, sizes
@@ -166,11 +166,7 @@ def check_codes(images: ArrayLike, shape: Shape, max_code: int, rule: str = "RUN
     """The images as an array (B, C, H, W) of integers when they are codes 0..max_code of an input of `shape`;
     (B, H, W) is taken for one channel (RUN-1). Errors: InputError naming `rule`.
     """
-    try:
-        given = np.asarray(images)
-    except ValueError:
-        raise InputError(rule, "images", "not an array", type(images).__name__, "wanted codes (B, C, H, W)") from None
-    given = as_images(given, shape, max_code, rule, "images")
+    given = as_images(as_array(images, rule, "images", "wanted codes (B, C, H, W)"), shape, max_code, rule, "images")
     if (at := outside(given, max_code)) is not None:
         raise InputError(rule, f"images{list(at)}", "code out of range", int(given[at]), f"wanted 0..{max_code}")
     return given
@@ -200,12 +196,7 @@ def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
         )
     if labels is None:
         raise InputError("RUN-1", "labels", "the images have none", None, "wanted one class per image")
-    try:
-        given = np.asarray(labels)
-    except ValueError:
-        raise InputError(
-            "RUN-1", "labels", "not an array", type(labels).__name__, "wanted one class per image"
-        ) from None
+    given = as_array(labels, "RUN-1", "labels", "wanted one class per image")
     given = as_labels(given, images, classes, "RUN-1", "labels")
     wrong = np.flatnonzero((given < 0) | (given >= classes))
     if len(wrong):

@@ -76,6 +76,7 @@ function choose(p, n, from = "elsewhere") {
 function show(p, n, from = "elsewhere") {
   Object.assign(state, { population: p, neuron: n });
   showNeuron();
+  showCount(p, n);
   if (from === "elsewhere") p.map.card.scrollIntoView({ block: "nearest" });
   const narrow = matchMedia("(max-width: 999px)").matches;
   if (from !== "opening" && narrow) find("neuron").scrollIntoView({ block: "nearest" });
@@ -87,7 +88,8 @@ function back() {
 
 function chooseTyped() {
   const p = named.get(find("which").value);
-  const typed = find("where").value.split(",").map((part) => (part.trim() === "" ? NaN : Number(part)));
+  const parts = find("where").value.replace(/[()]/g, "").split(",");
+  const typed = parts.map((part) => (part.trim() === "" ? NaN : Number(part)));
   const inside = typed.length === 3 && typed.every((v, axis) => Number.isInteger(v) && v >= 0 && v < p.shape[axis]);
   const n = inside ? numberOf(p, ...typed) : typed.length === 1 ? typed[0] : NaN;
   const there = Number.isInteger(n) && n >= 0 && n < p.shape[0] * p.plane && indexOf(p, n) >= 0;
@@ -123,24 +125,38 @@ function play() {
 
 const wrongs = [];
 
+// Of a neuron that differs which one it is: the next and the previous difference go on from there.
+function showCount(p, n) {
+  const row = p.order.get(n);
+  if (row !== undefined) state.wrong = p.wrongBefore + row;
+  const which = row === undefined ? "" : `${told(state.wrong + 1)} of `;
+  find("wrongs").textContent = wrongs.length ? `${which}${told(wrongs.length)} neurons that differ` : "";
+}
+
 function nextDifference(by, from = "elsewhere") {
-  if (!wrongs.length) return;
-  state.wrong = state.wrong < 0 ? 0 : (state.wrong + by + wrongs.length) % wrongs.length;
-  const [p, n] = wrongs[state.wrong];
+  if (wrongs.length) showDifference(...wrongs[(state.wrong + by + wrongs.length) % wrongs.length], from);
+}
+
+// A neuron that differs, in the first of its steps that does.
+function showDifference(p, n, from = "elsewhere") {
   const word = p.wrongSteps[indexOf(p, n)];
   goTo(word ? p.start + p.steps - 1 - Math.floor(Math.log2(word)) : p.start);
   choose(p, n, from);
-  find("wrongs").textContent = `${told(state.wrong + 1)} of ${told(wrongs.length)} neurons that differ`;
 }
 
 function differences() {
-  for (const p of populations) for (const n of p.wrong || []) wrongs.push([p, n]);
+  for (const p of populations) {
+    p.wrongBefore = wrongs.length;
+    for (const n of p.wrong || []) wrongs.push([p, n]);
+  }
   for (const id of ["next", "previous", "keys"]) find(id).hidden = !wrongs.length;
   find("differing").hidden = !page.differing.length;
   const rows = page.differing.map((one) => {
     const p = named.get(one.population);
-    const onclick = () => p && choose(p, one.neuron);
-    const name = p ? make("button", { className: "link", textContent: one.population, onclick }) : one.population;
+    const textContent = one.population;
+    const n = !p || p.order.has(one.neuron) ? one.neuron : p.wrong[0]; // the first on the page
+    const onclick = () => showDifference(p, n);
+    const name = p && p.order.has(n) ? make("button", { className: "link", textContent, onclick }) : textContent;
     return { cells: [name, one.differing, one.observed, one.neurons, one.first] };
   });
   find("table").append(tableOf(["population", "differ", "of integers", "neurons", "first"], rows));
@@ -151,7 +167,7 @@ function legend() {
   if (state.what !== "spikes") keys.push(["--minus", "below 0"]);
   keys.push(["--zero", state.what === "spikes" ? "silent" : "0, or nothing yet"]);
   if (page.compared) keys.push(["--wrong", "differs in this step"]);
-  if (page.compared) keys.push(["--pale", "differs in another, or in its code, sum or membrane"]);
+  if (page.compared) keys.push(["--pale", "differs in another step, or in its code, sum or membrane"]);
   const key = (colour, text) => {
     const box = make("span", { className: "key" });
     box.style.background = `var(${colour})`;

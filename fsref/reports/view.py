@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.engines.engine import Engine
 from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
+from fsref.law.arrays import as_array
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
@@ -50,7 +51,7 @@ def view(
     InputError, UsageError, LimitError, and FileError for a dump that cannot be read.
     """
     net = network_of(net)
-    given = np.asarray(images)
+    given = as_array(images, "RUN-1", "images", "wanted codes (C, H, W) or (B, C, H, W)")
     single = given.ndim < 4 and given.size == net.input.neurons
     x = check_images(net.input, given[None] if single else given)
     read = read_trace(dump, net=net) if isinstance(dump, str | PathLike) else dump
@@ -74,7 +75,8 @@ def page_of(
     """The page of one of the images `x` (B, C, H, W), that of number `image`; their `numbers` are those that they have
     in their `source`. See `view`.
     """
-    if image is not None and image not in numbers:
+    whole = image is None or isinstance(image, int | np.integer) and not isinstance(image, bool)
+    if not whole or image is not None and image not in numbers:
         raise UsageError("DEBUG-1", "image", "no such image", image, f"one of {len(numbers)}, from {numbers[0]} on")
     report = None
     if dump is not None:
@@ -102,7 +104,7 @@ def page_of(
         told |= {"classes": names, "prediction": int(ran.predictions[0])}
     title = f"image {image}" + (f" of {source}" if source else "")
     html = html_of(net, title, chosen, report, told, packed.text())
-    return SpikePage(net, image, html, chosen, report, differing)
+    return SpikePage(net, int(image), html, chosen, report, differing)
 
 
 def _compared(

@@ -94,10 +94,14 @@ def choose(
     Errors: UsageError for an unknown population, LimitError where one channel of each takes more than there is room.
     """
     every = {p.name: p for p in net.populations}
-    asked = [populations] if isinstance(populations, str) else list(every if populations is None else populations)
+    given = [populations] if isinstance(populations, str) else every if populations is None else populations
+    if not isinstance(given, Iterable):
+        limit = "names of populations, or None: all"
+        raise UsageError("DEBUG-2", "view", "populations are no names", type(given).__name__, limit)
+    asked = list(given)
     for name in asked:
-        if name not in every:
-            raise UsageError("DEBUG-2", "view", "unknown population", name, nearest(name, list(every)))
+        if not isinstance(name, str) or name not in every:
+            raise UsageError("DEBUG-2", "view", "unknown population", name, nearest(str(name), list(every)))
     if not asked:
         raise UsageError("DEBUG-2", "view", "populations are none", None, "names of populations, or None: all")
     read = {source for name in asked for source in net.sources(name)}

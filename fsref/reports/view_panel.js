@@ -47,6 +47,11 @@ function stepsTable(p, n, steps) {
   return tableOf(head, rows, (row) => (row.step === state.step ? "now" : ""));
 }
 
+function stepsSaid(p) {
+  const rule = "It spikes where the membrane is the threshold or more: reset is taken off, and ";
+  return make("p", { className: "quiet", textContent: `${p.T ? rule : ""}d is what a spike in that step counts.` });
+}
+
 // The membranes that a dump has otherwise, with how many steps came before each.
 function otherMembranes(p, n) {
   const [opening, after] = [partOf(p, "opening"), partOf(p, "membranes")];
@@ -124,6 +129,17 @@ function explaining(value, off) {
   return off === value ? "twice?" : null;
 }
 
+// Which single synapse would make a wrong opening membrane so, where there is one: it may stand far below.
+function oneSynapse(p, n, found) {
+  const off = offBy(p, n);
+  const [one, ...more] = found.filter((each) => explaining(each.value, off));
+  if (!one) return [];
+  const others = more.length ? ` (or ${told(more.length)} more, below)` : "";
+  const why = make("span", { className: "wrong", textContent: explaining(one.value, off) });
+  const link = linkTo(one.source, one.from);
+  return [make("p", { className: "one" }, "One synapse would do that: ", link, " ", why, others)];
+}
+
 function synapsesTable(p, n, { found, sums }) {
   if (!p.opening) return [];
   if (!p.synapses) return [make("p", { className: "quiet", textContent: "Its synapses are not on this page." })];
@@ -170,14 +186,16 @@ function showNeuron() {
   const steps = stepsOf(p, n);
   const delivered = deliveredTo(p, n);
   const parts = [make("h2", { textContent: `${p.name} ${n}` }),
-    make("p", { className: "quiet", textContent: `${p.kind}, neuron ${told(n)}: c ${c}, y ${y}, x ${x}` })];
+    make("p", { className: "quiet", textContent: `${p.kind}, neuron ${n}: c ${c}, y ${y}, x ${x}` })];
   const differs = p.wrongly && p.wrongly[i];
   if (differs) parts.push(make("p", { className: "wrong", textContent: "differs from what is right" }));
-  parts.push(factsOf(p, n, i, delivered));
+  parts.push(factsOf(p, n, i, delivered), ...oneSynapse(p, n, delivered.found));
   if (p.T) parts.push(headed("Membrane"), plotOf(steps, otherMembranes(p, n)));
-  if (steps.length) parts.push(headed("Steps"), stepsTable(p, n, steps));
+  if (steps.length) parts.push(headed("Steps"), stepsTable(p, n, steps), stepsSaid(p));
   parts.push(...synapsesTable(p, n, delivered), ...candidatesTable(p, n));
+  const focused = find("neuron").contains(document.activeElement);
   find("neuron").replaceChildren(...parts);
+  if (focused) find("neuron").focus({ preventScroll: true }); // keys go on from here
   const from = p.source ? candidatesOf(p, n) : delivered.found.slice(0, SHOWN);
   for (const one of from) markOn(one.source, indexOf(one.source, one.from), "");
   markOn(p, i, "self");

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import InputError, UsageError, public
 from fsref.formats.bundled import network_of
+from fsref.law.arrays import as_array
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, fire
@@ -105,7 +106,7 @@ def bits(train: int, steps: int) -> tuple[int, ...]:
 
 def one_image(net: Network, image: ArrayLike) -> Ints:
     """One image as codes (1, C, H, W), from (C, H, W), (1, C, H, W), or (H, W) when C = 1. Errors: InputError."""
-    given = np.asarray(image)
+    given = as_array(image, "RUN-1", "image", "wanted codes (C, H, W)")
     given = given[None, None] if given.ndim == 2 else given[None] if given.ndim == 3 else given
     checked = check_images(net.input, given)
     if len(checked) != 1:

@@ -24,6 +24,7 @@ from fsref.conversion.trained import lines, rounds
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
 from fsref.graph.memory import forward_bytes
+from fsref.law.arrays import as_array
 from fsref.law.classes import classes_of
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
@@ -353,7 +354,7 @@ def convert_and_score(
     given = pixels.check(calibrate)
     check_conversion(folded, min(len(given), image_count), chosen, memory_limit)
     if float_score is None:
-        with progress("float", len(np.asarray(x))) as advance:
+        with progress("float", len(as_array(x, "RUN-1", "test", "wanted codes (B, C, H, W)"))) as advance:
             float_score = FloatScore.of(graph, x, y, advance, memory_limit)
     images = pixels.check(x)
     truth = None if labels is None else check_labels(labels, len(given), float_score.classes)[:image_count]

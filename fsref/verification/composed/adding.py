@@ -60,7 +60,49 @@ def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], 
         idle = of is not None and bool((of(held) == held).all())
         return part.right if idle else _opened(part, rule, first)
 
-    return Change(text, dear, gives)
+    return Change(text, dear, gives, partial(_ruled_out, rule, first))
+
+
+def _ruled_out(rule: Rule, first: bool, part: Part) -> bool:
+    """Whether one row that is wrong is not what follows when each addition is made by a rule."""
+    if (one := _one_wrong(part)) is None:
+        return False
+    steps, bias, seen = one
+    v = bias if first else 0 * bias
+    for more in steps:
+        v = rule(v, more)
+    return bool((v if first else v + bias) != seen)
+
+
+@lru_cache(maxsize=16)
+def _one_wrong(part: Part) -> tuple[Ints, Ints, Ints] | None:
+    """Of a row that is wrong, one with the fewest additions: what is added (N, 1), none of it 0, its bias (1,) and what
+    was seen (1,); None where there is none, or additions are not followed.
+    """
+    scene, begin = part.scene, 0
+    if (p := _adding(scene)) is None:
+        return None
+    at = rows_of(part, np.arange(scene.count * p.neurons).reshape(-1, *p.shape))  # of each row among the neurons
+    for some in _few(scene):
+        end = begin + some.count * p.neurons
+        wrong = np.flatnonzero(part.wrong & (begin <= at) & (at < end))
+        if len(wrong) and (steps := additions(some, True)):
+            values = np.stack(steps).reshape(len(steps), -1)[:, at[wrong] - begin]
+            one = int(np.count_nonzero(values, axis=0).argmin())
+            row, own = wrong[one : one + 1], values[:, one]
+            bias = np.broadcast_to(p.bias_map, p.shape).ravel()[at[row] % p.neurons]
+            return own[own != 0][:, None], bias, part.seen[row]
+        begin = end
+    return None
+
+
+def _adding(scene: Scene) -> FS | Readout | None:
+    """The population, where sums into it are made one addition after the other."""
+    match scene.population:
+        case (FS() | Readout()) as p if not any(getattr(q, "pooled", False) for q in scene.into.values()):
+            return p
+        case _:
+            return None
 
 
 @lru_cache(maxsize=4)
@@ -75,21 +117,21 @@ def _on_the_way(scene: Scene, first: bool) -> Ints:
 
 def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:
     """The opening when each addition is made by a rule, from the bias on or with it last; None where that is much."""
-    scene = part.scene
-    match scene.population:
-        case (FS() | Readout()) as p if not any(getattr(q, "pooled", False) for q in scene.into.values()):
-            found = [_added(some, p, rule, first) for some in _few(scene)]
-        case _:
-            return None
+    if (p := _adding(part.scene)) is None:
+        return None
+    found = [_added(some, p, rule, first) for some in _few(part.scene)]
     return None if any(v is None for v in found) else rows_of(part, np.concatenate([v for v in found if v is not None]))
 
 
-def _few(scene: Scene) -> list[Scene]:
-    """A scene in parts of so few images that their additions may be followed."""
+@lru_cache(maxsize=16)
+def _few(scene: Scene) -> tuple[Scene, ...]:
+    """A scene in parts of so few images that their additions may be followed; the same ones for each change, so that
+    their additions are made once.
+    """
     if scene.count == 1 or additions(scene, True):
-        return [scene]
+        return (scene,)
     half = scene.count // 2
-    return [*_few(scene.rows(slice(0, half))), *_few(scene.rows(slice(half, scene.count)))]
+    return (*_few(scene.rows(slice(0, half))), *_few(scene.rows(slice(half, scene.count))))
 
 
 def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool) -> Ints | None:

@@ -51,12 +51,13 @@ class Part(Brief):
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Brief):
     """What may be done instead, in words, how `dear` these are, and what it gives in a part; None where it says
-    nothing of it.
+    nothing of it. What takes long may be `ruled_out` for less: by one row of a part that is wrong and not given.
     """
 
     text: str
     dear: float
     gives: Callable[[Part], Ints | None]
+    ruled_out: Callable[[Part], bool] = lambda part: False
 
 
 def column(name: str) -> Take:

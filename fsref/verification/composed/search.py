@@ -85,6 +85,8 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask]) -> list[M
     """
     found: list[Mask | None] = []
     for part, own in zip(relation.parts, wrong, strict=True):
+        if change.ruled_out(part):
+            break
         result = change.gives(part)
         miss = None if result is None else result != part.seen
         if miss is not None and (miss & own).any():
