@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
@@ -389,7 +390,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_view_writes_a_page_and_says_its_size_before(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_view_writes_a_page_and_says_its_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first image unless told, the first that differs with a dump; exit code 1 where something differs."""
     assert cli.main(["view", "tiny.fs.npz", "x.npz"]) == 0
     out = capsys.readouterr().out
@@ -404,6 +405,18 @@ def test_view_writes_a_page_and_says_its_size_before(folder: Path, capsys: pytes
     told = json.loads(capsys.readouterr().out)
     assert (told["image"], told["first"], told["out"]) == (0, None, "right.html")
     assert told["byte_count"] == Path("right.html").stat().st_size
+
+
+def test_the_page_is_there_before_anything_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody reads what the command says, such as `fsref view ... | true`, it has written the page."""
+
+    def closed(*given: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("fsref.cli.view.show", closed)
+    with suppress(BrokenPipeError):
+        cli.main(["view", "tiny.fs.npz", "x.npz"])
+    assert Path("view.html").read_bytes().endswith(b"</html>\n")
 
 
 def test_an_image_file_is_a_source(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

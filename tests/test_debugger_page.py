@@ -275,17 +275,17 @@ addEventListener("message", (event) => {
 @pytest.mark.usefixtures("unjudged")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows_and_nothing_is_loaded(tmp_path: Path, scheme: str) -> None:
-    """At 400, 1,000 and 1,600 pixels, with a wrong neuron open: nothing beyond the window or on the console."""
+    """At 400, 860, 1,000 and 1,600 pixels, with a wrong neuron open: nothing beyond the window or on the console."""
     net = handmade.residual()
     x = handmade.draw(net, 3)
     html = allowed(fsref.view(net, x, broken(net, x)).html, MEASURE)
-    frames = "".join(f'<iframe width="{w}" height="900" srcdoc="{escape(html)}"></iframe>' for w in (400, 1000, 1600))
+    frames = "".join(f'<iframe width="{w}" height="900" srcdoc="{escape(html)}"></iframe>' for w in (400, 860, 1000, 1600))
     dark = f"--blink-settings=preferredColorScheme={('dark', 'light').index(scheme)}"
-    told, console = chromium(tmp_path, f"{FRAMES}{frames}</body>", dark, "--window-size=1800,3000", "--dump-dom")
+    told, console = chromium(tmp_path, f"{FRAMES}{frames}</body>", dark, "--window-size=1800,4000", "--dump-dom")
     assert console == []
     body = told[told.index("data-found=") :]
     found = json.loads(body.split('"', 2)[1].replace("&quot;", '"'))
-    assert sorted(one["inner"] for one in found) == [400, 1000, 1600]
+    assert sorted(one["inner"] for one in found) == [400, 860, 1000, 1600]
     ground = "rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)"
     for one in found:
         assert (one["wide"], one["small"], one["scrolls"], one["loaded"], one["ground"]) == ([], [], False, 0, ground)

@@ -24,6 +24,7 @@ DIFFERING = (
     "convert",
     "vectors",
     "cover",
+    "view",
 )  # verbs whose exit code 1 says that something differs, or does not fit
 STARTING = ("drive", "replay")  # which start devices and programs
 ERROR, NOTE = "fsref: error: ", "fsref: note: "

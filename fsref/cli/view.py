@@ -102,11 +102,8 @@ def view(
         raise UsageError("RUN-4", "--image", "no such image", number, f"one of {len(picked)}, from {picked[0]} on")
     asked = populations or None
     page = page_of(network, images.x[picked], picked, source, trace, asked, number, engine, memory_limit)
-    if not as_json:
-        show(False, [labelled(page.sheet(), images)], {})  # how large it is, before it is written
-        click.echo()
-    page.save(out, force)
+    page.save(out, force)  # before anything is said: nobody may listen
     plain = {"network": network.name, "id": network.id, **page.to_dict(), "data": source, "out": str(out)}
     told = {**plain, "dump": None if dump is None else str(dump)}
-    show(as_json, written(out), told)
+    show(as_json, [labelled(page.sheet(), images), *written(out)], told)
     return 1 if page.differing else 0

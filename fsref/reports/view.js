@@ -78,7 +78,7 @@ function show(p, n, from = "elsewhere") {
   showNeuron();
   showCount(p, n);
   if (from === "elsewhere") p.map.card.scrollIntoView({ block: "nearest" });
-  const narrow = matchMedia("(max-width: 999px)").matches;
+  const narrow = matchMedia("(max-width: 859px)").matches;
   if (from !== "opening" && narrow) find("neuron").scrollIntoView({ block: "nearest" });
 }
 
