@@ -110,8 +110,13 @@ function factsOf(p, n, i, delivered) {
     add("opening membrane", p.opening[i], "opening");
   }
   if (p.trains) add("code", codeOf(p, i), "codes");
-  if (page.compared) return tableOf(["", "right", "yours"], rows);
+  if (page.compared) return make("div", {}, tableOf(["", "right", "yours"], rows), yoursSaid());
   return tableOf(["", ""], rows.map(({ cells }) => ({ cells: cells.slice(0, 2) })));
+}
+
+function yoursSaid() {
+  const textContent = 'yours: "-" was not observed, "x" has no value, "?" differs and is not told on this page';
+  return make("p", { className: "quiet", textContent });
 }
 
 // By how much the opening membrane that was observed is off, 0 where that is not known.
