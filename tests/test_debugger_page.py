@@ -279,7 +279,9 @@ def test_nothing_overflows_and_nothing_is_loaded(tmp_path: Path, scheme: str) ->
     net = handmade.residual()
     x = handmade.draw(net, 3)
     html = allowed(fsref.view(net, x, broken(net, x)).html, MEASURE)
-    frames = "".join(f'<iframe width="{w}" height="900" srcdoc="{escape(html)}"></iframe>' for w in (400, 860, 1000, 1600))
+    frames = "".join(
+        f'<iframe width="{w}" height="900" srcdoc="{escape(html)}"></iframe>' for w in (400, 860, 1000, 1600)
+    )
     dark = f"--blink-settings=preferredColorScheme={('dark', 'light').index(scheme)}"
     told, console = chromium(tmp_path, f"{FRAMES}{frames}</body>", dark, "--window-size=1800,4000", "--dump-dom")
     assert console == []
