@@ -24,7 +24,6 @@ from fsref.conversion.trained import lines, rounds
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
 from fsref.graph.memory import forward_bytes
-from fsref.law.arrays import as_array
 from fsref.law.classes import classes_of
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
@@ -353,10 +352,10 @@ def convert_and_score(
     pixels = graph.contract()
     given = pixels.check(calibrate)
     check_conversion(folded, min(len(given), image_count), chosen, memory_limit)
-    if float_score is None:
-        with progress("float", len(as_array(x, "RUN-1", "test", "wanted codes (B, C, H, W)"))) as advance:
-            float_score = FloatScore.of(graph, x, y, advance, memory_limit)
     images = pixels.check(x)
+    if float_score is None:
+        with progress("float", len(images)) as advance:
+            float_score = FloatScore.of(graph, x, y, advance, memory_limit)
     truth = None if labels is None else check_labels(labels, len(given), float_score.classes)[:image_count]
     seen = given[:image_count]
     searched = None
