@@ -41,7 +41,7 @@ def confusion_plot(e: Evaluation, width: float) -> Plot | None:
     found = e.by_class
     if found is None or not (classes := drawn(found)):
         return None
-    figure = blank_figure(width, 1.6 + 0.3 * len(classes), "COUNT-7")
+    figure = blank_figure(width, max(HEIGHT + 0.4, 1.6 + 0.3 * len(classes)), "COUNT-7")
     scores.confusion(found.matrix[classes][:, classes], [found.names[i] for i in classes], figure.subplots())
     told = "Rows are labels, columns the class given; right ones are on the diagonal."
     return Plot("confusion", "What is taken for what", told, figure)
