@@ -57,6 +57,10 @@ BUGS = (
     "clamps-at-0",
     "channels-of-8",
     "reads-after-16",
+    "factor-without-sign",
+    "factor-of-next",
+    "view-turned",
+    "view-fills-gaps",
 )
 
 
@@ -72,6 +76,7 @@ class Part:
     source: int = -1
     window: list[int] = field(default_factory=list)
     into: list[tuple[int, int, Array]] = field(default_factory=list)  # number of projection, source, matrix
+    by: dict[int, int] = field(default_factory=dict)  # the factor of a gate by the number of the projection
 
     @property
     def size(self) -> int:
@@ -144,6 +149,9 @@ class Chip:
                 (part.top,) = frame.take()
             elif kind == 2:
                 part.source, *part.window = frame.take(9)
+            elif kind == 4:
+                (part.source,) = frame.take()
+                part.arrays = [frame.array(), frame.array()]
             else:
                 part.arrays = [frame.array() for _ in range(4 if kind == 1 else 1)]
             parts.append(part)
@@ -152,7 +160,9 @@ class Chip:
             geometry = frame.take(9 if kind == 0 else 1)
             weights = self.weights(frame.array())
             part = parts[target]
-            join = self.conv if kind == 0 else self.dense
+            join = (self.conv, self.dense, self.gate)[kind]
+            if kind == 2:
+                part.by[number] = geometry[0]
             matrix = join(parts[source], part, geometry, weights)
             if self.bug == "first-input-missing":
                 matrix[:, 0] = 0
@@ -171,7 +181,7 @@ class Chip:
             parts[target].into.append((number, source, matrix))
         if self.bug == "stale-bias" and alike:
             for old, part in zip(before, parts, strict=True):
-                if part.arrays and old.arrays and old.kind == part.kind:
+                if part.kind in (1, 3) and old.arrays and old.kind == part.kind:
                     part.arrays[-1] = old.arrays[-1]
         self.parts, self.left, self.out = parts, {}, {}
 
@@ -190,6 +200,9 @@ class Chip:
                 every = every * (np.arange(every.shape[1]) % places == 0)
             return every
         return w.copy()
+
+    def gate(self, source: Part, target: Part, geometry: list[int], w: Array) -> Array:
+        return np.diag(np.repeat(w, target.size // w.size))
 
     def conv(self, source: Part, target: Part, geometry: list[int], w: Array) -> Array:
         sy, sx, top, left, bottom, right, dy, dx, groups = geometry
@@ -234,6 +247,8 @@ class Chip:
         for p, part in enumerate(self.parts):
             if p not in trains and part.kind == 2 and part.source in trains:
                 self.pool(p, part, seen, trains)
+            elif p not in trains and part.kind == 4 and part.source in trains:
+                self.view(p, part, seen, trains)
             elif p not in trains and part.kind in (1, 3) and (p, OPENING) not in seen:
                 self.integrate(p, part, seen, trains)
         return [number for key in asked for number in (seen[key].size, *seen[key].reshape(-1).tolist())]
@@ -247,7 +262,7 @@ class Chip:
     def d(self, p: int) -> Array:
         """d of what a population sends, (neurons, steps)."""
         part = self.parts[p]
-        if part.kind == 2:
+        if part.kind in (2, 4):
             row = self.d(part.source).reshape(*self.parts[part.source].shape, -1)[:, 0, 0]
             return np.repeat(row, part.shape[1] * part.shape[2], axis=0)
         if part.kind == 0:
@@ -263,9 +278,11 @@ class Chip:
         v = bias.copy()
         whole = True
         for number, source, matrix in part.into:
-            if source not in trains:
+            if source not in trains or part.by.get(number, source) not in trains:
                 whole = False
                 continue
+            if number in part.by:
+                matrix = matrix * self.factor(part.by[number], part, trains)[:, None]
             d = self.d(source)
             if self.bug == "target-row-of-d" and part.kind == 1 and self.parts[source].kind == 1:
                 own = self.parts[source].rows(2)
@@ -292,6 +309,13 @@ class Chip:
             seen[p, OPENING], self.left[p] = v, v
         else:
             self.fire(p, v, seen, trains)
+
+    def factor(self, by: int, part: Part, trains: dict[int, Array]) -> Array:
+        """The code of a factor for each neuron."""
+        codes = (trains[by] * self.d(by).T).sum(axis=0)
+        codes = np.abs(codes) if self.bug == "factor-without-sign" else codes
+        codes = np.roll(codes, 1) if self.bug == "factor-of-next" else codes
+        return np.repeat(codes, part.size // codes.size)
 
     def bias(self, part: Part) -> Array:
         bias = part.arrays[-1]
@@ -366,6 +390,17 @@ class Chip:
                 if now.any() and self.bug != "pool-or":
                     still = now
             self.out[name] = still
+        trains[p] = made.reshape(part.steps, -1)
+        seen[p, SPIKES] = (trains[p] << np.arange(part.steps - 1, -1, -1)[:, None]).sum(axis=0)
+        seen[p, CODES] = (trains[p] * self.d(p).T).sum(axis=0)
+
+    def view(self, p: int, part: Part, seen: dict[tuple[int, int], Array], trains: dict[int, Array]) -> None:
+        rows, columns = part.arrays
+        rows = rows[::-1] if self.bug == "view-turned" else rows
+        before = trains[part.source].reshape(part.steps, *self.parts[part.source].shape)
+        made = before[:, :, rows][..., columns]  # a number below 0 counts from the end
+        if self.bug != "view-fills-gaps":
+            made = made * ((rows >= 0)[:, None] & (columns >= 0))
         trains[p] = made.reshape(part.steps, -1)
         seen[p, SPIKES] = (trains[p] << np.arange(part.steps - 1, -1, -1)[:, None]).sum(axis=0)
         seen[p, CODES] = (trains[p] * self.d(p).T).sum(axis=0)

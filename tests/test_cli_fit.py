@@ -53,7 +53,7 @@ def test_membranes_of_a_layer_count(tmp_path: Path, capsys: pytest.CaptureFixtur
     normal = ["fit", "gelu", "-K", "3", *SMALL, "--distribution", "0.5", "0.3", "--resume", str(tmp_path / "kept")]
     assert main([*normal, "--json"]) == 0 and (first := capsys.readouterr().out)
     assert main([*normal, "--json"]) == 0 and capsys.readouterr().out == first
-    assert main([*normal, "--seed", "1"]) == 2 and "holds another fit" in line_of(capsys)
+    assert main([*normal, "--seed", "1"]) == 2 and "holds another fit: seed 0, not 1" in line_of(capsys)
 
 
 def test_a_cap_that_is_missed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +92,10 @@ def test_a_front_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["silu", "--front", "a.svg", "-o", "b.json"], "--out: does not go with --front"),
         (["silu", "--front", "a.txt"], "no kind of picture has this suffix"),
         (["silu", "--membranes", "none.npz"], "none.npz: cannot be read"),
+        (
+            ["silu", "-o", "\x1b[3m.json"],
+            ".json: is no name of a table: \\x1b[3m (1..120 printable characters) [TABLE-1]",
+        ),
         (["silu", "--force"], "--force: goes with --out or --front"),
     ],
 )

@@ -104,6 +104,20 @@ def test_a_table_file_is_shown(call: Any) -> None:
     assert told["deviation"]["largest_absolute_error"] == 0.5 * (15 - 7)
 
 
+def test_a_signed_population_is_shown_at_its_inputs(call: Any) -> None:
+    """Of an FS-ReLU whose codes have an offset, membrane offset times theta stands for 0, in --range, too."""
+    signed = fsref.FS("hid", (3, 1, 1), fsref.fs_relu(3, 2), [6] * 3, scale=0.5, offset=3)
+    given, readout = handmade.tiny().input, handmade.tiny().readout
+    handmade.tiny(populations=[given, signed, readout]).save("signed.fs.npz")
+    asked = ["table", "show", "signed.fs.npz:hid", "--range", "-1.5", "1.75", "--json"]
+    code, out, _ = call(*asked)
+    told = json.loads(out)
+    assert (code, told["zero_membrane"], told["unit"]) == (0, 6, 0.25)
+    assert (told["lowest"], told["highest"]) == (0, 13)
+    values = [0.5 * (c - 3) for c in told["train_codes"]]
+    assert values == [(v - 6) * 0.25 for v in told["starts"]] == [-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5]
+
+
 def test_a_fitted_population_tells_its_unit(call: Any) -> None:
     """What a conversion says of the membrane units of a channel is the unit that its staircase is drawn in."""
     own = load_table("sigmoid-6")
@@ -144,7 +158,7 @@ def test_a_fitted_population_tells_its_unit(call: Any) -> None:
         ("digits:conv1 --unit 1", "--unit: the network tells it: 0.00114061: 1.0"),
         ("tiny.fs.npz:hid --against silu", "what a membrane stands for is not known"),
         ("swish_published --against sillu", "did you mean silu?"),
-        ("swish_published --against reciprocal", "is no finite number everywhere in the range"),
+        ("swish_published --against reciprocal", "gives infinity or NaN at: 0.0"),
         ("swish_published --range 1 0", "--range: not two ends, the lower first: 1.0 0.0"),
         ("swish_published --range nan 0", "--range: not two ends"),
         ("swish_published --range 0 1e30", "--range: leaves 63 bits"),

@@ -30,11 +30,15 @@ from fsref.simulation.run import run
 from fsref.verification.check import check
 from fsref.verification.compare import compare
 from nodes import conv, drawn, head
+from refusals import refused
 
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 IMAGES = drawn(12)
-VARIANTS = {"gelu by tanh": {"tanh": True}, "elu": {"alpha": 0.5}, "hard_silu": {"slope": -0.25, "offset": 0.4}}
-FORMS = [(op, {}) for op in CURVES] + [(name.split()[0], attributes) for name, attributes in VARIANTS.items()]
+VARIANTS = {"gelu by tanh": {"tanh": True}, "elu": {"alpha": 0.5}, "hard_swish": {"slope": -0.25, "offset": 0.4}}
+VARIANTS |= {"curve": {"formula": "x / (1 + exp(-1.7 * x))"}, "curve of a wave": {"formula": "x + sin(x) ** 2"}}
+FORMS = [(op, {}) for op in CURVES if op != "curve"] + [
+    (name.split()[0], attributes) for name, attributes in VARIANTS.items()
+]
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +73,8 @@ def test_the_function_of_a_curve_is_that_of_its_operator(op: str, attributes: di
     how, wanted = curve_of(node), OPERATORS[op].forward(node.attributes, {}, x)
     assert np.abs(how.value(x) - wanted).max() <= 1e-5
     assert how.low - 1e-12 <= how.value(x).min() and how.value(x).max() <= how.high + 1e-12
+    if how.function.limits is None:  # a formula is known where it is asked alone
+        return
     ends = how.function.extremes(-3.0, 5.0)
     within = how.function.value(np.linspace(-3, 5, 80_001))
     assert ends == pytest.approx((within.min(), within.max()), abs=1e-8)
@@ -261,3 +267,15 @@ def test_the_split_of_an_error_needs_the_unit_of_membranes() -> None:
         assert row.fit is None or told == [1.0]
         assert row.new == whole["a"].new
     assert Fits(fold(made), {}).made == {}
+
+
+def test_a_curve_is_fitted_where_it_has_values() -> None:
+    """The interval of a formula goes no farther than it has values, and where it has none within, a line names the
+    population, the formula and the place.
+    """
+    root = curve_of(curved("curve", formula="sqrt(x - 0.3)")).function
+    made = Alike.of(root, 0.3, 5.0, np.array([0.3, 5.0]))
+    assert made.low == 0.3 and made.high > 5.0
+    below = replace(A, arrays=dict(A.arrays) | {"bias": np.zeros(4)})
+    with refused(GraphError, "CONV-15", says=("a: 1 / x: gives infinity or NaN at: 0.0", "finite on")):
+        convert(graph(below, curved("curve", formula="1 / x"), B, *TAIL), IMAGES, steps=4)

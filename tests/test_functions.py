@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,16 @@ def halved(x: Any) -> Any:
     return x / 2
 
 
+class Named:
+    """A callable of any name."""
+
+    def __init__(self, name: Any) -> None:
+        self.__name__ = name
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+
 def test_a_function_comes_by_reference_or_as_it_is() -> None:
     """module:callable and a callable of Python's are functions known by their values."""
     x = np.array([1.0, 8.0])
@@ -85,11 +96,21 @@ def test_a_function_comes_by_reference_or_as_it_is() -> None:
     assert function_of(halved).value(x).tolist() == [0.5, 4.0]
     assert function_of(functions["silu"]) is functions["silu"] is function_of("silu")
     assert function_of(halved).range == (-math.inf, math.inf)
+    assert (function_of(halved).name, function_of(Named("\n")).name, function_of(Named(3)).name) == (
+        "halved",
+        "Named",
+        "Named",
+    )
 
 
 def raising(x: Any) -> Any:
     """A function that fails as somebody's may."""
     raise RuntimeError("no\nsuch \x1b[31mvalue")
+
+
+def leaving(x: Any) -> Any:
+    """A function that ends the program, as somebody's may."""
+    sys.exit(3)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +127,8 @@ def raising(x: Any) -> Any:
         (lambda x: x > 0, "gives no real numbers: bool"),
         (lambda x: x[:1], "gives another shape: (1,)"),
         (lambda x: "text", "gives no real numbers"),
+        (leaving, "raises: SystemExit: 3"),
+        ("x" * 200 + ":f", "unknown: xxx"),
     ],
 )
 def test_what_is_no_function(given: Any, told: str) -> None:

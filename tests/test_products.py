@@ -21,6 +21,7 @@ from fsref.errors import GraphError, NetworkError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.law.network import Network
+from fsref.law.populations import View
 from fsref.law.projections import Conv2d, Gate
 from fsref.simulation.run import run
 from fsref.verification.check import check
@@ -180,6 +181,22 @@ def test_squeeze_and_excite(gate: str, act: str) -> None:
     assert found["p"].db("new") > 20 and found["c"].db() > 8
 
 
+def test_a_view_that_nothing_would_read_is_not_made() -> None:
+    """A factor of one place is repeated by a view where the codes of the other have an offset, not where they do not;
+    populations are matched without it.
+    """
+    above = replace(A, arrays=dict(A.arrays) | {"bias": np.full(4, 20.0)})
+    for first, views in ((A, ["p.by"]), (above, [])):
+        gates = [node("s", "global_avg_pool", "a"), conv("up", "s", 4, 4, 1), node("g", "sigmoid", "up")]
+        made = graph(first, *gates, node("p", "mul", "a", "g"), *TAIL)
+        net = convert(made, IMAGES, steps=6)
+        assert [p.name for p in net.populations if isinstance(p, View)] == views and bool(net["a"].offset) == bool(
+            views
+        )
+        check(net, images=IMAGES[:2])
+        assert compare(made, net, IMAGES)["p"].db() > 10
+
+
 def test_a_search_knows_when_products_begin() -> None:
     """The latency that a search reckons with is that of the networks it makes."""
     made, steps = excited(), {"a": 3, "down": 2, "up": 5, "p": 4, "c": 1}
@@ -231,7 +248,8 @@ def swapped(case: Drawn, choices: random.Random) -> Graph:
     nodes = []
     for one in case.graph.nodes:
         if one.op in ("relu", "clip", "hard_sigmoid") and choices.random() < 0.7:
-            one = Node(one.name, choices.choice(sorted(CURVES)), one.inputs)
+            op = choices.choice(sorted(CURVES))
+            one = Node(one.name, op, one.inputs, {"formula": "x + sin(x) ** 2"} if op == "curve" else {})
         elif one.op == "add" and choices.random() < 0.7:
             one = Node(one.name, "mul", one.inputs)
         nodes.append(one)

@@ -113,14 +113,14 @@ def test_bounds_of_what_is_never_negative() -> None:
 
 
 def test_gates() -> None:
-    """hard_silu of a hard_sigmoid or of its parts with the factor they leave; nothing else."""
+    """hard_swish of a hard_sigmoid or of its parts with the factor they leave; nothing else."""
     assert gated([Link("hard_sigmoid", {"slope": 0.2, "offset": 0.4})]) == (
-        "hard_silu",
+        "hard_swish",
         {"slope": 0.2, "offset": 0.4},
         1,
         1,
     )
-    assert gated([affine(1.0, 3.0), clip(0, 6)]) == ("hard_silu", {"slope": 1 / 6, "offset": 0.5}, 6.0, 1.0)
+    assert gated([affine(1.0, 3.0), clip(0, 6)]) == ("hard_swish", {"slope": 1 / 6, "offset": 0.5}, 6.0, 1.0)
     for chain in ([], [Link("relu")], [clip(-1, 1)], [Link("sigmoid"), affine(2.0)], [clip(0, 6), Link("round")]):
         assert gated(chain) is None
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
+from fsref import FS, Conv2d, Dense, Gate, Input, MaxPool, Network, Readout, fs_relu
 from fsref.conformance.driven import DIFFERS, Driven
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.replay import files
@@ -257,3 +257,32 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
         (tmp_path / "case.json").write_text(what)
         code, text = replayed()
         assert code == 2 and text.count("\n") <= 2 and text.replace("\n", "").isprintable(), text
+
+
+def test_what_fails_behind_a_gate_keeps_its_network() -> None:
+    """A failure that a gate alone shows is asked again with images of which less and less is left."""
+    net = Network(
+        [
+            Input("in", (5, 1, 1), 4, 15),
+            FS("one", (3, 1, 1), fs_relu(4, 2)),
+            FS("last", (3, 1, 1), fs_relu(5, 9)),
+            Readout("out", (2, 1, 1)),
+        ],
+        [
+            Dense("in", "one", np.arange(-7, 8).reshape(3, 5)),
+            Gate("one", "one", "last", [3, 2, 1]),
+            Dense("last", "out", [[1, -1, 1], [0, 1, 1]]),
+        ],
+    )
+    case = case_of(net, "network", "out", {("in", "codes"): [9, 14, 3, 12, 7]})
+
+    def fails(cases: Sequence[Case]) -> bool:
+        wrong = cases[-1].net.gates and cases[-1].expected["last", "opening"][2] > 40
+        return bool(wrong)
+
+    (found,) = shrink([case], ("last", (2, 0, 0)), fails)
+    given = found.given["in", "codes"].tolist()
+    assert found.net is net and fails([found]) and given != case.given["in", "codes"].tolist()
+    for n in range(5):
+        less = [value - (i == n) for i, value in enumerate(given)]
+        assert not given[n] or not fails([case_of(net, "network", "out", {("in", "codes"): less})])

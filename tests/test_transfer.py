@@ -79,6 +79,18 @@ def test_only_inputs_that_come_are_looked_at() -> None:
     )
 
 
+def test_another_membrane_may_stand_for_0() -> None:
+    """Of codes with an offset inputs begin at the membrane that stands for 0: in errors, in words, and in pictures."""
+    found = transfer("signed", rows_of(fs_relu(3, 4)), 0, 31, unit=0.25, offset=2, zero=8)
+    own = found.beside(functions["relu"]).deviation
+    v = np.arange(32)
+    wrong = np.abs(np.minimum(v // 4, 7) - 2 - np.maximum((v - 8) / 4, 0))
+    assert own is not None and own.mse == pytest.approx(np.mean(wrong**2), rel=1e-12)
+    assert found.x(found.start).tolist() == [-2, -1, 0, 1, 2, 3, 4, 5] == found.values.tolist()
+    assert "x = (v - 8) * 0.25: -2 .. 5.75" in str(found)
+    assert draw_transfer(found, blank_figure(4, 3, "FLOAT-3").subplots()).get_xlim() == (-2, 6)
+
+
 @pytest.mark.parametrize(
     ("T", "d", "says"),
     [
@@ -103,8 +115,10 @@ def test_what_is_refused() -> None:
     found = transfer("t", rows, -4, 9)
     with refused(UsageError, "FLOAT-3", "t", says="what a membrane stands for is not known"):
         found.beside(functions["relu"])
-    with refused(UsageError, "FLOAT-3", "reciprocal", says="is no finite number everywhere in the range: at 0.0"):
+    with refused(UsageError, "FLOAT-3", "reciprocal", says="gives infinity or NaN at: 0.0"):
         transfer("t", rows, -4, 9, unit=1.0).beside(functions["reciprocal"])
+    with refused(UsageError, "FLOAT-3", "huge", says="gives too large a number at: 1.0"):
+        transfer("t", rows, 0, 9, unit=1.0).beside(Function("huge", "huge", lambda x: x * 1e300, None))
     with refused(UsageError, "FLOAT-3", "range", says="cannot be looked at one by one"):
         transfer("t", rows, 0, 2**40, unit=1.0).beside(functions["relu"])
     with refused(UsageError, "FLOAT-3", "range", says="cannot be looked at one by one: 0"):

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from fsref.activations import kernels
 from fsref.activations.coding import Reals
-from fsref.activations.elementary import log_of_one_plus
+from fsref.activations.elementary import log
 from fsref.activations.functions import Function, function_of
-from fsref.activations.grid import Distribution, Grid, Normal, check_real
+from fsref.activations.grid import Distribution, Grid, check_real
 from fsref.activations.measuring import measured
 from fsref.activations.runs import Run, Runs
 from fsref.activations.starts import KINDS, start
@@ -57,45 +57,66 @@ def fitted(
     small is the mean square error plus `max_error` times the square of the largest, both on every integer of the
     interval: each weighs the share of neurons that have it, by `distribution`, Normal(mean, deviation) or an array (n,)
     of real membranes, but `even`, which is shared evenly. `spikes` caps the mean spikes of a neuron of that
-    distribution. Beyond the interval the output stays within what the function holds there, as far as it does inside.
+    distribution. Beyond the interval the output stays about as near to what the function holds there as inside (FIT-5).
     The same arguments, `seed` among them, give the same table; `name` is what it is called. With `resume`, a file, what
     is done is kept there and not done again (FIT-9). `progress` is called with the moves just made. Errors: UsageError
     [FIT], FileError.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS:
-        raise UsageError("FIT-2", "steps", "out of range", steps, f"1..{MAX_STEPS}")
+    grid = Grid.of(function_of(function), low, high, unit, distribution, even)
+    return fitted_on(
+        grid,
+        steps,
+        codes=codes,
+        spikes=spikes,
+        max_error=max_error,
+        seed=seed,
+        budget=budget,
+        name=name,
+        resume=resume,
+        progress=progress,
+    )
+
+
+def fitted_on(
+    grid: Grid,
+    steps: int,
+    *,
+    codes: int = CODE_BITS,
+    spikes: float | None = None,
+    max_error: float = 0.0,
+    seed: int = 0,
+    budget: int = MOVES,
+    name: str | None = None,
+    resume: str | PathLike[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Approximation:
+    """The table of `fitted` on a grid that is made already. Errors: UsageError [FIT], FileError."""
     if name is not None and not is_name(name):
         raise UsageError("TABLE-1", "name", "is no name", name, NAMES)
+    _check_whole("steps", steps, 1, MAX_STEPS)
     _check_whole("codes", codes, 2, 31)
     _check_whole("seed", seed, 0, 2**31 - 1)
     _check_whole("budget", budget, 1, 10**10)
     check_real("max_error", max_error, 0.0)
     if spikes is not None:
         check_real("spikes", spikes, above=0.0)
-    grid = Grid.of(function_of(function), low, high, unit, distribution, even)
     told = {
         "seed": int(seed),
         "budget": int(budget),
         "max_error": float(max_error),
         "spikes": None if spikes is None else float(spikes),
-        "membranes": _told(distribution),
-        "even": float(even),
+        "membranes": grid.membranes,
+        "even": grid.even,
     }
     search = Search.of(grid, int(codes), max_error, spikes)
-    runs = Runs(resume, (search.told_by, int(steps), told), int(steps))
+    place = {"function": grid.function.name, "low": grid.low, "high": grid.high, "unit": grid.unit}
+    runs = Runs(resume, {"steps": int(steps), "codes": int(codes), **place, **told, "numbers": search.told_by})
     best = search.best(runs, int(steps), int(seed), int(budget), progress)
     table, out = search.table(best)
     if not np.isfinite(best.cost) or out > 0:
         problem = "no table was found that stays in the function's range"
         raise UsageError("FIT-5", grid.function.name, problem, None, "a larger budget, or more steps")
     return measured(name or grid.function.name, grid, table, search.scale, told)
-
-
-def _told(distribution: Distribution) -> str:
-    """A distribution in words."""
-    if isinstance(distribution, Normal):
-        return f"normal {float(distribution.mean)!r} {float(distribution.deviation)!r}"
-    return "all alike" if distribution is None else "given"
 
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:
@@ -124,9 +145,10 @@ class Search:
         span = grid.high - grid.low + 1
         widest = 2 ** max(abs(grid.low), abs(grid.high), 1).bit_length() * 2  # one bit more than the interval takes
         ends = np.array([grid.low, grid.high, grid.low - span, grid.high + span, -widest, widest - 1], np.int64)
-        power = fsum((grid.weights * grid.values * grid.values).tolist())
+        squares = grid.values * grid.values
+        powers = fsum((grid.weights * squares).tolist()), fsum(squares.tolist())
         cap = np.inf if spikes is None else spikes
-        rules = np.array([scale or 1.0, worth, cap, *grid.sides, power])
+        rules = np.array([scale or 1.0, worth, cap, *grid.sides, *powers])
         share = (np.arange(WAITS) + 0.5) / WAITS
         return cls(
             scale or 1.0,
@@ -135,14 +157,14 @@ class Search:
             (grid.sums, grid.values, grid.following),
             kernels.rooms(),
             np.zeros(kernels.TOLD),
-            -_log(share),
+            -log(share),
         )
 
     @property
     def told_by(self) -> str:
-        """What a search depends on, as one word."""
+        """The numbers that a search depends on, as one word."""
         arrays = (self.ends, self.rules, *self.fixed)
-        return sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        return sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
 
     def best(self, runs: Runs, steps: int, seed: int, budget: int, progress: Callable[[int], None] | None) -> Run:
         """The best run, of a third of the budget from starts of every kind, a third from the best of these, and a third
@@ -184,14 +206,7 @@ class Search:
     def table(self, run: Run) -> tuple[Table, float]:
         """The table of what a run found, its d the best for it, and how far its output leaves the function's range."""
         d = np.zeros(16)
-        kernels.cost(run.T, run.h, d, self.ends, self.rules, *self.fixed, *self.rooms, self.told)
+        kernels.cost(run.T, run.h, d, np.inf, self.ends, self.rules, *self.fixed, *self.rooms, self.told)
         whole = np.rint(d[: len(run.T)] / self.scale).astype(np.int64)
         out = float(self.told[4])
         return Table(T=run.T, h=run.h, d=np.clip(whole, -MAX_CODE_WEIGHT, MAX_CODE_WEIGHT)), out if out > 1e-9 else 0.0
-
-
-def _log(share: Reals) -> Reals:
-    """The natural logarithm of 0 < share < 1."""
-    mantissa, power = np.frexp(share)
-    found: Reals = log_of_one_plus(2 * mantissa - 1) + (power - 1) * 0.6931471805599453
-    return found

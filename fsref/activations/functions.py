@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import import_module
-from math import inf, isinf
+from math import inf, isfinite, isinf
 from types import MappingProxyType
 from typing import Any
 
@@ -14,11 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.activations.coding import Reals
-from fsref.activations.elementary import erf, exp, log_of_one_plus
+from fsref.activations.elementary import arctan, erf, exp, log, log_of_one_plus, power, sine_and_cosine
 from fsref.errors import UsageError, nearest
-from fsref.formats.tables import Approximation, come_along, load_table
+from fsref.formats.tables import TEXT, Approximation, come_along, is_name, load_table
+from fsref.graph.formulas import WORDS, Malformed, evaluated, parsed, written
 from fsref.law.neuron import staircase
 from fsref.tables import Brief
+
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,19 +148,51 @@ functions: Mapping[str, Function] = MappingProxyType(
 )
 
 
+# What the words of a formula make of numbers in 64 bits, the same on every machine.
+EXACT: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        **WORDS,
+        "pow": power,
+        "exp": exp,
+        "log": log,
+        "sin": lambda x: sine_and_cosine(x)[0],
+        "cos": lambda x: sine_and_cosine(x)[1],
+        "atan": arctan,
+        "tanh": tanh,
+        "sigmoid": sigmoid,
+        "softplus": softplus,
+        "erf": erf,
+    }
+)
+
+
+def of_formula(formula: str) -> Function:
+    """The function that a formula writes, known where it is asked alone (FIT-1, GRAPH-12). Errors: Malformed."""
+    tree = parsed(formula)
+    text = written(tree)
+    name = text if len(text) <= TEXT else f"{text[: TEXT - 20]} .. {sha256(text.encode()).hexdigest()[:16]}"
+
+    def value(x: Reals) -> Reals:
+        return evaluated(tree, x, EXACT).astype(np.float64, copy=False)
+
+    return Function(name, text, value, None)
+
+
 def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLike]) -> Function:
-    """The function given: as it is, a table's, by name, of the table in a .json file, as module:callable, or of
-    Python's, which takes a float64 array and is known where it is asked alone. Errors: UsageError, FileError.
+    """The function given: as it is, a table's, by name, of the table in a .json file, as module:callable, as a formula
+    of x, or of Python's, which takes a float64 array; the last three are known where they are asked alone. Errors:
+    UsageError, FileError.
     """
     if isinstance(given, Function):
         return given
     if isinstance(given, Approximation):
         return Function(given.name, f"the table {given.name}", lambda x: _outputs(given, x), None)
     if callable(given):
-        name = getattr(given, "__name__", type(given).__name__)
+        own = getattr(given, "__name__", None)
+        name = str(own) if is_name(own) else type(given).__name__
         return Function(name, name, lambda x: _checked(given, x, name), None)
     if not isinstance(given, str):
-        limit = "a name, a table, module:callable, or a callable"
+        limit = "a name, a table, module:callable, a formula, or a callable"
         raise UsageError("FIT-1", "function", "is none", type(given).__name__, limit)
     if given in functions:
         return functions[given]
@@ -163,11 +200,28 @@ def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLik
         return function_of(load_table(given))
     module, colon, attribute = given.partition(":")
     if not colon:
+        try:
+            return of_formula(given)
+        except Malformed as error:
+            if re.fullmatch(r"[\w.-]+", given):
+                raise UsageError("FIT-1", "function", "unknown", given, nearest(given, list(functions))) from None
+            raise UsageError("FIT-1", "function", "is no formula", given, str(error)) from None
+    if not is_name(given):
         raise UsageError("FIT-1", "function", "unknown", given, nearest(given, list(functions)))
     found = _imported(module, attribute, given)
     if not callable(found):
         raise UsageError("FIT-1", given, "is no function", type(found).__name__, "a callable of a float64 array")
     return Function(given, given, lambda x: _checked(found, x, given), None)
+
+
+def values_of(function: Function, x: Reals, rule: str) -> Reals:
+    """The values of a function, of the shape of x: finite, and of magnitudes whose squares are. Errors: UsageError."""
+    with np.errstate(all="ignore"):
+        found = function.value(x)
+    if not (fine := np.abs(found) <= LARGEST).all():
+        problem = "gives too large a number at" if isfinite(found[~fine][0]) else "gives infinity or NaN at"
+        raise UsageError(rule, function.name, problem, float(x[~fine][0]), f"finite, at most {LARGEST:g} in magnitude")
+    return found
 
 
 def _outputs(table: Approximation, x: Reals) -> Reals:
@@ -183,7 +237,7 @@ def _imported(module: str, attribute: str, given: str) -> Any:
     sys.path.insert(0, "")
     try:
         return getattr(import_module(module), attribute)
-    except Exception as error:  # what a module of somebody's raises
+    except (Exception, SystemExit) as error:  # what a module of somebody's raises
         told = f"{type(error).__name__}: {error}"
         raise UsageError("FIT-1", given, "cannot be imported", told, "module:callable, as in numpy:cbrt") from None
     finally:
@@ -195,7 +249,7 @@ def _checked(function: Callable[[Any], ArrayLike], x: Reals, name: str) -> Reals
     limit = "for a float64 array of any shape, real numbers of that shape"
     try:
         given = np.asarray(function(x.copy()))
-    except Exception as error:  # whatever somebody's function raises
+    except (Exception, SystemExit) as error:  # whatever somebody's function raises
         raise UsageError("FIT-1", name, "raises", f"{type(error).__name__}: {error}", limit) from None
     if given.dtype.kind not in "fiu":
         raise UsageError("FIT-1", name, "gives no real numbers", given.dtype, limit)

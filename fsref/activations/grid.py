@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fsref.activations.coding import Reals
 from fsref.activations.elementary import exp
-from fsref.activations.functions import Function
+from fsref.activations.functions import Function, values_of
 from fsref.errors import UsageError
 from fsref.law.neuron import Ints
 from fsref.tables import Brief
@@ -34,7 +34,8 @@ Distribution: TypeAlias = Normal | ArrayLike | None
 @dataclass(frozen=True, eq=False, repr=False)
 class Grid(Brief):
     """The membranes low..high, N of them: `values` (N,) of the function there, `weights` (N,) of errors and `occurring`
-    (N,), the share of neurons that have this membrane; both sum to 1.
+    (N,), the share of neurons that have this membrane; both sum to 1. What these come of is told by `membranes`, and by
+    `even`, the share that is spread evenly.
     """
 
     function: Function
@@ -44,6 +45,8 @@ class Grid(Brief):
     values: Reals
     weights: Reals
     occurring: Reals
+    membranes: str
+    even: float
 
     @classmethod
     def of(
@@ -67,16 +70,12 @@ class Grid(Brief):
             raise UsageError("FIT-2", "range", "membranes in it out of range", last - first + 1, limit)
         at = np.arange(first, last + 1)
         x: Reals = np.multiply(at, unit, dtype=np.float64)
-        with np.errstate(all="ignore"):
-            values = function.value(x)
-        if not np.isfinite(values).all():
-            where = float(x[~np.isfinite(values)][0])
-            limit = f"finite on {low}..{high}"
-            raise UsageError("FIT-2", function.name, "gives infinity or NaN at", where, limit)
+        values = values_of(function, x, "FIT-2")
         check_real("even", even, 0.0, 1.0)
         flat = np.full(len(at), 1 / len(at))
         found = flat if distribution is None else occurring(distribution, at, unit)
-        return cls(function, float(unit), first, last, values, (1 - even) * found + even * flat, found)
+        weights = (1 - even) * found + even * flat
+        return cls(function, float(unit), first, last, values, weights, found, _told(distribution), float(even))
 
     @property
     def following(self) -> Ints:
@@ -88,9 +87,9 @@ class Grid(Brief):
 
     @property
     def sums(self) -> Reals:
-        """(N + 1, 3): up to each membrane the weights, the weighted values, and the share of neurons."""
-        parts = np.stack([self.weights, self.weights * self.values, self.occurring], axis=1)
-        return np.concatenate([np.zeros((1, 3)), np.cumsum(parts, axis=0)])
+        """(N + 1, 4): up to each membrane the weights, the weighted values, the share of neurons, and the values."""
+        parts = np.stack([self.weights, self.weights * self.values, self.occurring, self.values], axis=1)
+        return np.concatenate([np.zeros((1, 4)), np.cumsum(parts, axis=0)])
 
     @property
     def sides(self) -> list[float]:
@@ -120,6 +119,13 @@ def occurring(distribution: Distribution, at: Ints, unit: float) -> Reals:
         low, high = at[0] * unit, at[-1] * unit
         raise UsageError("FIT-2", "distribution", "no membrane lies in the range", None, f"{low:g}..{high:g}")
     return found
+
+
+def _told(distribution: Distribution) -> str:
+    """Which membranes count, as provenance says it."""
+    if isinstance(distribution, Normal):
+        return f"normal {float(distribution.mean)!r} {float(distribution.deviation)!r}"
+    return "all alike" if distribution is None else "given"
 
 
 def _array(given: Any) -> Any:

@@ -1,13 +1,12 @@
-"""Kernels that fit a table: what one costs, annealing of its thresholds and resets, and the least that as many outputs
-can cost (FIT-3 to FIT-7).
+"""Kernels that fit a table: what one costs, and annealing of its thresholds and resets (FIT-3 to FIT-5).
 
 `ends` are six integers: the membranes low..high that errors are measured on, those first..last that are looked at
-beyond them, and least..most, within which every membrane of low..high stays. `rules` are ten reals: the worth of a code
+beyond them, and least..most, within which every membrane of low..high stays. `rules` are reals: the worth of a code
 unit, the weights of the largest error, the spikes allowed, what the function holds left of low (two) and right of high
-(two), all that it holds at all (two), and its mean square. `sums` (N + 1, 3) are, up to each membrane, the weights, the
-weighted values, and the weights by which spikes are counted; `values` (N,) those of the function; following[i] is
-the first of i.. where it turns, or N. Additions stand in one order and nothing comes of a library, so that the same
-table is found on every machine.
+(two), all that it holds at all (two), and the sums of its squares, by weight and of each once. `sums` (N + 1, 4) are,
+up to each membrane, the weights, the weighted values, the weights by which spikes are counted, and the values alone;
+`values` (N,) those of the function; following[i] is the first of i.. where it turns, or N. Additions stand in one order
+and nothing comes of a library, so that the same table is found on every machine.
 """
 
 from __future__ import annotations
@@ -19,82 +18,129 @@ from numpy.typing import NDArray
 
 from fsref.engines.kernels import Kernel
 
-ROOM = 2048  # intervals of a staircase in annealing
-TOLD = 5  # what `cost` tells: mean square error, largest error within, without, spikes, how far out of the range
+ROOM = 2048  # intervals of a staircase in annealing, within low..high and on either side of it
+TOLD = 6  # what `cost` tells: mean square error, largest error within, without, spikes, how far out of the range, and
+# the mean square error with all membranes alike
+LICENCE = 3.0  # roots of that: how far the output may be from the function beyond the interval (FIT-5)
 
 
 def rooms() -> tuple[NDArray[Any], ...]:
     """What `cost` writes over."""
-    sizes = ((ROOM, 16), (2, 16, 16), (3, 16), (2, 256))
+    sizes = ((3, ROOM), (2, 16, 16), (3, 16), (3, 256))
     return np.zeros((4, ROOM), np.int64), *(np.zeros(size) for size in sizes)
 
 
 @Kernel
-def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vectors, halves, told):  # type: ignore[no-untyped-def]
-    """The cost of thresholds and resets (K,), the best d for them and what is `told` of it (TOLD,); infinite beyond
-    ROOM or beyond least..most.
+def cut(T, h, first, last, room):  # type: ignore[no-untyped-def]
+    """How many intervals the staircase of membranes first..last has, their resets and trains in room; ROOM + 1 where
+    these are too many.
+    """
+    start, end, reset, train = room[0], room[1], room[2], room[3]
+    start[0], end[0], reset[0], train[0] = first, last, 0, 0
+    count = 1
+    for t in range(T.size):
+        for i in range(count):
+            at, begin = i, T[t] + reset[i]
+            if begin > end[i]:
+                continue
+            if begin > start[i]:
+                if count == ROOM:
+                    return ROOM + 1
+                at = count
+                count += 1
+                start[at], end[at], reset[at], train[at] = begin, end[i], reset[i], train[i]
+                end[i] = begin - 1
+            reset[at] += h[t]
+            train[at] |= 1 << t
+    return count
 
-    room (4, ROOM), fired (ROOM, 16), matrix (2, 16, 16), vectors (3, 16) and halves (2, 256) are overwritten.
+
+@Kernel
+def cost(T, h, d, wanted, ends, rules, sums, values, following, room, shares, matrix, vectors, parts, told):  # type: ignore[no-untyped-def]
+    """The cost of thresholds and resets (K,), the best d for them and what is `told` of it (TOLD,); infinite beyond
+    ROOM or beyond least..most, and as soon as it is known to be more than is wanted.
+
+    room (4, ROOM), shares (3, ROOM), matrix (2, 16, 16), vectors (3, 16) and parts (3, 256) are overwritten.
     """
     steps = T.size
     low, high, least, most = ends[0], ends[1], ends[4], ends[5]
     scale, worth, cap = rules[0], rules[1], rules[2]
     start, end, reset, train = room[0], room[1], room[2], room[3]
-    mass, lower = matrix[0], matrix[1]
+    weight, weighted, occurring = shares[0], shares[1], shares[2]
+    mass, rest = matrix[0], matrix[1]
     moment, pivot, solved = vectors[0], vectors[1], vectors[2]
-    early, late = halves[0], halves[1]
+    early, late = parts[0], parts[1]
+    joint = parts[2].reshape((16, 16))
     moment[:] = 0.0
-    start[0], end[0], reset[0], train[0] = ends[2], ends[3], 0, 0
-    fired[0, :] = 0.0
-    mass[:, :] = 0.0
+    start[0], end[0], reset[0], train[0] = low, high, 0, 0
+    weight[0], weighted[0], occurring[0] = sums[high + 1 - low, 0], sums[high + 1 - low, 1], sums[high + 1 - low, 2]
     count, spikes = 1, 0.0
     for t in range(steps):
         threshold, lowered = T[t], h[t]
         for i in range(count):
-            cut = threshold + reset[i]
-            if cut > end[i]:
+            at, begin = i, threshold + reset[i]
+            if begin > end[i]:
                 continue
-            at = i
-            if cut > start[i]:
+            if begin > start[i]:
                 if count == ROOM:
                     return np.inf
                 at = count
                 count += 1
-                start[at], end[at], reset[at], train[at] = cut, end[i], reset[i], train[i]
-                fired[at, :] = fired[i, :]
-                end[i] = cut - 1
+                start[at], end[at], reset[at], train[at] = begin, end[i], reset[i], train[i]
+                before, now, after = start[i] - low, begin - low, end[i] + 1 - low
+                weight[i], weight[at] = sums[now, 0] - sums[before, 0], sums[after, 0] - sums[now, 0]
+                weighted[i], weighted[at] = sums[now, 1] - sums[before, 1], sums[after, 1] - sums[now, 1]
+                occurring[i], occurring[at] = sums[now, 2] - sums[before, 2], sums[after, 2] - sums[now, 2]
+                end[i] = begin - 1
             reset[at] += lowered
             train[at] |= 1 << t
-            first, last = max(start[at], low), min(end[at], high)
-            if first <= last:
-                if first - reset[at] < least or last - reset[at] > most:
-                    return np.inf
-                weight = sums[last + 1 - low, 0] - sums[first - low, 0]
-                moment[t] += sums[last + 1 - low, 1] - sums[first - low, 1]
-                spikes += sums[last + 1 - low, 2] - sums[first - low, 2]
-                row, own = mass[t], fired[at]
-                for s in range(16):
-                    row[s] += weight * own[s]
-                row[t] += weight
-            fired[at, t] = 1.0
-    # A = L D L' of the normal equations, and each d rounded to whole code units where the later ones are known.
+            if start[at] - reset[at] < least or end[at] - reset[at] > most:
+                return np.inf
+            moment[t] += weighted[at]
+            spikes += occurring[at]
+    # What trains with two spikes weigh: of each two groups of four steps, what trains weigh, then those that hold them.
+    for upper in range(1, max(2, (steps + 3) // 4)):
+        for lower in range(upper):
+            joint[:, :] = 0.0
+            for i in range(count):
+                joint[train[i] >> 4 * upper & 15, train[i] >> 4 * lower & 15] += weight[i]
+            for bit in (1, 2, 4, 8):
+                for held in range(16):
+                    if not held & bit:
+                        for i in range(16):
+                            joint[held, i] += joint[held + bit, i]
+            for held in range(16):
+                for bit in (1, 2, 4, 8):
+                    for i in range(16):
+                        if not i & bit:
+                            joint[held, i] += joint[held, i + bit]
+            for j in range(4):
+                for k in range(4):
+                    mass[4 * upper + j, 4 * lower + k] = joint[1 << j, 1 << k]
+                    mass[4 * upper + j, 4 * upper + k] = joint[1 << j | 1 << k, 0]
+                    mass[4 * lower + j, 4 * lower + k] = joint[0, 1 << j | 1 << k]
+    # A = L D L' of the normal equations, L' above the diagonal of `rest`, and each d rounded to whole code units where
+    # the later ones are known.
+    rest[:, :] = mass
+    solved[:] = moment
     for j in range(steps):
-        left, known = mass[j, j], moment[j]
-        for k in range(j):
-            left -= lower[j, k] * lower[j, k] * pivot[k]
-            known -= lower[j, k] * solved[k] * pivot[k]
+        left, known = rest[j, j], solved[j]
         usable = left > 1e-9
         pivot[j] = left if usable else 0.0
         solved[j] = known / left if usable else 0.0
         for i in range(j + 1, steps):
-            part = mass[i, j]
-            for k in range(j):
-                part -= lower[i, k] * lower[j, k] * pivot[k]
-            lower[i, j] = part / left if usable else 0.0
+            rest[j, i] = rest[i, j] / left if usable else 0.0
+        if usable:
+            for i in range(j + 1, steps):
+                factor = rest[j, i]
+                solved[i] -= factor * solved[j] * left
+                own, of = rest[i], rest[j]
+                for k in range(16):  # more than are looked at, all at once
+                    own[k] -= factor * of[k] * left
     for j in range(steps - 1, -1, -1):
         best = solved[j]
         for i in range(j + 1, steps):
-            best -= lower[i, j] * d[i]
+            best -= rest[j, i] * d[i]
         d[j] = np.floor(best / scale + 0.5) * scale if pivot[j] > 0.0 else 0.0
     mean = rules[9]
     for j in range(steps):
@@ -102,6 +148,12 @@ def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vec
         for k in range(j):
             part += mass[j, k] * d[k]
         mean += 2.0 * d[j] * part
+    price = 1.0
+    if spikes > cap:
+        over = 6.0 * (spikes - cap)
+        price = 1.0 + over + over * over / 2.0 + over * over * over / 6.0
+    if mean * price > wanted:  # what follows adds to it alone
+        return np.inf
     # The code of a train is one number for its first eight steps and one for the others.
     early[0], late[0] = 0.0, 0.0
     for t in range(min(steps, 8)):
@@ -110,29 +162,34 @@ def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vec
     for t in range(8, steps):
         for i in range(1 << (t - 8)):
             late[(1 << (t - 8)) + i] = late[i] + d[t]
-    within, without, out = 0.0, 0.0, 0.0
+    within, alike = 0.0, rules[10]
     for i in range(count):
         code = early[train[i] & 255] + late[train[i] >> 8]
-        if start[i] < low:
-            without = max(without, rules[3] - code, code - rules[4])
-        if end[i] > high:
-            without = max(without, rules[5] - code, code - rules[6])
-        if start[i] < low or end[i] > high:
-            out = max(out, rules[7] - code, code - rules[8])
-        first, last = max(start[i], low) - low, min(end[i], high) - low
-        if first <= last:
-            within = max(within, abs(code - values[first]), abs(code - values[last]))
-            turn = following[first]
-            while turn < last:
-                within = max(within, abs(code - values[turn]))
-                turn = following[turn + 1]
-    told[0], told[1], told[2], told[3], told[4] = mean, within, without, spikes, out
+        first, last = start[i] - low, end[i] - low
+        alike += code * (code * (last - first + 1) - 2.0 * (sums[last + 1, 3] - sums[first, 3]))
+        within = max(within, abs(code - values[first]), abs(code - values[last]))
+        turn = following[first]
+        while turn < last:
+            within = max(within, abs(code - values[turn]))
+            turn = following[turn + 1]
+    alike = max(alike, 0.0) / (high - low + 1)
     found = mean + worth * within * within
-    if without > within:
-        found += (without - within) * (without - within)
-    if spikes > cap:
-        over = 6.0 * (spikes - cap)
-        found *= 1.0 + over + over * over / 2.0 + over * over * over / 6.0
+    if found * price > wanted:
+        return np.inf
+    without, out = 0.0, 0.0
+    for side in range(2):
+        count = cut(T, h, high + 1, ends[3], room) if side else cut(T, h, ends[2], low - 1, room)
+        if count > ROOM:
+            return np.inf
+        for i in range(count):
+            code = early[train[i] & 255] + late[train[i] >> 8]
+            without = max(without, rules[3 + 2 * side] - code, code - rules[4 + 2 * side])
+            out = max(out, rules[7] - code, code - rules[8])
+    told[0], told[1], told[2], told[3], told[4], told[5] = mean, within, without, spikes, out, alike
+    beyond = without - LICENCE * np.sqrt(alike)
+    if beyond > 0.0:
+        found += beyond * beyond
+    found *= price
     if out > 1e-9:
         found = (found + out * out) * 1000.0
     return found
@@ -209,17 +266,17 @@ def anneal(  # type: ignore[no-untyped-def]
     values,
     following,
     room,
-    fired,
+    shares,
     matrix,
     vectors,
-    halves,
+    parts,
     told,
 ):
     """The least cost that so many moves find; T and h (K,) become its table. A move to a higher cost is taken when it
     is higher by a share of at most the heat, which falls from hot to cold, times one of the `waits`.
     """
     d = np.zeros(16)
-    now = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vectors, halves, told)
+    now = cost(T, h, d, np.inf, ends, rules, sums, values, following, room, shares, matrix, vectors, parts, told)
     best, best_T, best_h = now, T.copy(), h.copy()
     at_T, at_h = T.copy(), h.copy()
     for move in range(moves):
@@ -228,8 +285,9 @@ def anneal(  # type: ignore[no-untyped-def]
         T[:] = at_T
         h[:] = at_h
         moved(T, h, ends, state)
-        found = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vectors, halves, told)
-        if found <= now * (1.0 + heat * waits[drawn(state, waits.size)]):
+        wanted = now * (1.0 + heat * waits[drawn(state, waits.size)])
+        found = cost(T, h, d, wanted, ends, rules, sums, values, following, room, shares, matrix, vectors, parts, told)
+        if found <= wanted:
             now = found
             at_T[:] = T
             at_h[:] = h
@@ -240,43 +298,3 @@ def anneal(  # type: ignore[no-untyped-def]
     T[:] = best_T
     h[:] = best_h
     return best
-
-
-@Kernel
-def least_squares(sums, outputs, before, after, stack):  # type: ignore[no-untyped-def]
-    """The least weighted sum of squares of so many runs of N numbers about their means, by dynamic programming; sums
-    (N + 1, 3) are, up to each number, the weights, the weighted numbers, the weighted squares, numbers in ascending
-    order.
-
-    before and after (N + 1,), stack (64, 4) are overwritten. The best begin of the last run only rises with its end,
-    so each row is filled from the middle out.
-    """
-    count = sums.shape[0] - 1
-    before[:] = np.inf
-    before[0] = 0.0
-    for _ in range(outputs):
-        after[:] = before
-        depth = 1
-        stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 1, count, 0, count - 1
-        while depth:
-            depth -= 1
-            low, high, first, last = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
-            middle = (low + high) // 2
-            best, begin = np.inf, first
-            for i in range(first, min(last, middle - 1) + 1):
-                weight = sums[middle, 0] - sums[i, 0]
-                moment = sums[middle, 1] - sums[i, 1]
-                found = before[i] + sums[middle, 2] - sums[i, 2]
-                if weight > 0.0:
-                    found -= moment * moment / weight
-                if found < best:
-                    best, begin = found, i
-            after[middle] = min(best, before[middle])
-            if low < middle:
-                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = low, middle - 1, first, begin
-                depth += 1
-            if middle < high:
-                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = middle + 1, high, begin, last
-                depth += 1
-        before[:] = after
-    return before[count]

@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.activations.grid import Grid
-from fsref.activations.kernels import least_squares
+from fsref.activations.least_squares import least_squares
 from fsref.formats.tables import Approximation
 from fsref.law.neuron import Ints, Table, staircase
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from hashlib import sha256
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from fsref.formats.json_network import integers
 from fsref.formats.reading import read_whole
 from fsref.law.neuron import Ints
 
-SCHEMA = "fsref.fit/1"
+SCHEMA = "fsref.fit/2"  # runs of 1 have another cost
 MAX_FILE = 2**20  # bytes
 WANTED = "a file of this fit, or none: another name"
 
@@ -34,13 +33,13 @@ class Run(NamedTuple):
 class Runs:
     """The runs of one fit, in their order; those that stand in the file at `path` are not made again.
 
-    `told` is what the fit depends on. Errors: FileError for a file that is none of this fit.
+    `asked`, plain values, is all that the fit depends on, its `steps` among it. Errors: FileError for a file that is
+    none of this fit.
     """
 
-    def __init__(self, path: str | PathLike[str] | None, told: Any, steps: int) -> None:
+    def __init__(self, path: str | PathLike[str] | None, asked: Mapping[str, Any]) -> None:
         self.path = None if path is None else Path(path)
-        self.fit = sha256(repr(told).encode()).hexdigest()
-        self.steps, self.taken = steps, 0
+        self.asked, self.taken = dict(asked), 0
         self.done: list[Run] = self._read() if self.path is not None and self.path.exists() else []
 
     def run(self, make: Callable[[], Run]) -> Run:
@@ -55,7 +54,7 @@ class Runs:
         if self.path is None:
             return
         runs = [{"cost": run.cost, "T": run.T.tolist(), "h": run.h.tolist()} for run in self.done]
-        write(json.dumps({"schema": SCHEMA, "fit": self.fit, "runs": runs}).encode("ascii"), self.path, "FIT-9")
+        write(json.dumps({"schema": SCHEMA, "asked": self.asked, "runs": runs}).encode("ascii"), self.path, "FIT-9")
 
     def _read(self) -> list[Run]:
         assert self.path is not None
@@ -64,8 +63,10 @@ class Runs:
             plain = json.loads(read_whole(self.path, "FIT-9", MAX_FILE, WANTED).decode(), object_pairs_hook=unique)
             if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
                 raise ValueError(f"no {SCHEMA}")
-            if plain["fit"] != self.fit:
-                raise FileError("FIT-9", where, "holds another fit", None, WANTED)
+            theirs = dict(plain["asked"])
+            for name in {**self.asked, **theirs}:
+                if (there := theirs.get(name)) != (here := self.asked.get(name)):
+                    raise FileError("FIT-9", where, "holds another fit", f"{name} {there}, not {here}", WANTED)
             return [self._one(run) for run in plain["runs"]]
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise FileError("FIT-9", where, "holds no runs of a fit", str(error), WANTED) from None
@@ -73,6 +74,6 @@ class Runs:
     def _one(self, plain: Any) -> Run:
         """A run of the file. Errors: ValueError, KeyError, TypeError."""
         T, h = integers(plain["T"]), integers(plain["h"])
-        if T is None or h is None or T.shape != (self.steps,) or h.shape != (self.steps,):
+        if T is None or h is None or not T.shape == h.shape == (self.asked["steps"],):
             raise ValueError("T and h are not integers, one for each step")
         return Run(float(plain["cost"]), np.array(T), np.array(h))

@@ -10,7 +10,7 @@ from math import fsum
 import numpy as np
 
 from fsref.activations.coding import Reals
-from fsref.activations.functions import Function
+from fsref.activations.functions import Function, values_of
 from fsref.errors import UsageError
 from fsref.law.neuron import Ints, staircase
 from fsref.tables import Brief, Fact, Sheet, Shown, cell, plural, span
@@ -39,10 +39,10 @@ class Transfer(Shown):
     """The staircase of one row of a table for membranes low..high: interval i is start[i] .. start[i + 1] - 1, the last
     ends at `high` (FLOAT-3).
 
-    T, h, d are (K,); start, train, code (intervals,). A membrane v stands for v * unit, a code c for scale * (c -
-    offset); `unit` is None where that is not known. Membranes are multiples of `every`. `deviation` is that from a
-    function, once asked for. `below` and `above` are the codes of all membranes beyond the ends: lowest, highest, and
-    the one that stays.
+    T, h, d are (K,); start, train, code (intervals,). A membrane v stands for (v - zero) * unit, a code c for
+    scale * (c - offset); `unit` is None where that is not known. Membranes are multiples of `every`. `deviation` is
+    that from a function, once asked for. `below` and `above` are the codes of all membranes beyond the ends: lowest,
+    highest, and the one that stays.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Transfer(Shown):
     scale: float = 1.0
     offset: int = 0
     every: int = 1
+    zero: int = 0
     deviation: Deviation | None = None
 
     @property
@@ -105,6 +106,11 @@ class Transfer(Shown):
         value: Reals = self.scale * (self.code - self.offset).astype(np.float64)
         return value
 
+    def x(self, v: Ints) -> Reals:
+        """What membranes stand for, of the same shape; the membranes where that is not known."""
+        real: Reals = v.astype(np.float64)
+        return real if self.unit is None else (real - self.zero) * self.unit
+
     def beside(self, function: Function) -> Transfer:
         """The same, with its deviation from a function, asked for every membrane of low..high.
 
@@ -122,7 +128,7 @@ class Transfer(Shown):
         for begin in range(first, first + count, TOGETHER):
             v: Ints = self.every * np.arange(begin, min(begin + TOGETHER, first + count), dtype=np.int64)
             found = self.values[np.searchsorted(self.start, v, "right") - 1]
-            wrong = np.abs(found - _told(function, v.astype(np.float64) * self.unit))
+            wrong = np.abs(found - values_of(function, self.x(v), "FLOAT-3"))
             squares.append(float(np.square(wrong).sum()))
             sums.append(float(wrong.sum()))
             if (most := float(wrong.max())) > largest:
@@ -134,10 +140,12 @@ class Transfer(Shown):
     def sheet(self) -> Sheet:
         """What the staircase is like, above a line for each of its intervals."""
         rows: list[tuple[object, ...]] = []
-        known = zip(self.start, self.end, self.train, self.spikes, self.code, self.values, strict=True)
-        for start, end, train, spikes, code, value in known:
+        known = zip(
+            self.start, self.end, self.train, self.spikes, self.code, self.x(self.start), self.values, strict=True
+        )
+        for start, end, train, spikes, code, x, value in known:
             row = int(start), int(end), f"{int(train):0{self.steps}b}", int(spikes), int(code)
-            rows.append(row if self.unit is None else (*row, f"{start * self.unit:.6g}", f"{value:.6g}"))
+            rows.append(row if self.unit is None else (*row, f"{x:.6g}", f"{value:.6g}"))
         head: tuple[str, ...] = ("from v", "to v", "train", "spikes", "code")
         head = head if self.unit is None else (*head, "from x", "value")
         told = [*self._facts(), *self._outside()]
@@ -147,7 +155,9 @@ class Transfer(Shown):
         """What the staircase is like inside its interval."""
         told = [("membranes", span(self.low, self.high))]
         if self.unit is not None:
-            told += [("", f"x = v * {self.unit:.6g}: {self.low * self.unit:g} .. {self.high * self.unit:g}")]
+            v = f"(v - {self.zero:,})" if self.zero else "v"
+            low, high = self.x(np.array([self.low, self.high]))
+            told += [("", f"x = {v} * {self.unit:.6g}: {low:g} .. {high:g}")]
         told += [("outputs", f"{plural(len(self.start), 'train')}, {plural(self.outputs, 'code')}")]
         told += [("spikes", f"{self.mean_spikes:.3f} on average, at most {int(self.spikes.max())}")]
         told += [("monotone", self._monotone())]
@@ -155,7 +165,7 @@ class Transfer(Shown):
             mean, largest = own.mean_absolute_error, own.largest_absolute_error
             told += [
                 (own.function, f"on {plural(own.membrane_count, 'membrane')}: mean squared error {own.mse:.4g},"),
-                ("", f"mean error {mean:.4g}, largest {largest:.4g} at x = {own.at_membrane * self.unit:.6g}"),
+                ("", f"mean error {mean:.4g}, largest {largest:.4g} at x = {self.x(np.array(own.at_membrane)):.6g}"),
             ]
         return told
 
@@ -181,16 +191,6 @@ class Transfer(Shown):
         return told
 
 
-def _told(function: Function, x: Reals) -> Reals:
-    """What a function says of x, a finite number for each. Errors: UsageError."""
-    with np.errstate(all="ignore"):
-        found: Reals = function.value(x)
-    if not np.isfinite(found).all():
-        at = float(x[~np.isfinite(found)][0])
-        raise UsageError("FLOAT-3", function.name, "is no finite number everywhere in the range", f"at {at!r}")
-    return found
-
-
 def transfer(
     name: str,
     rows: tuple[Ints, Ints, Ints],
@@ -200,6 +200,7 @@ def transfer(
     scale: float = 1.0,
     offset: int = 0,
     every: int = 1,
+    zero: int = 0,
 ) -> Transfer:
     """The transfer function of one row T, h, d, each (K,), of a table for membranes low..high. Errors: UsageError."""
     if not LOWEST <= low <= high <= HIGHEST:
@@ -213,4 +214,4 @@ def transfer(
         (int(above.min()), int(above.max()), int(whole.code[-1])),
     )
     stairs = inside.start, inside.train, inside.code
-    return Transfer(name, T, h, d, low, high, *stairs, *ends, unit, scale, offset, every)
+    return Transfer(name, T, h, d, low, high, *stairs, *ends, unit, scale, offset, every, zero)

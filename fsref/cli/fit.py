@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
-from fsref.activations.fitting import CODE_BITS, EVEN, fitted
+from fsref.activations.fitting import CODE_BITS, EVEN, fitted_on
 from fsref.activations.front import POINTS, front
 from fsref.activations.functions import function_of
 from fsref.activations.grid import Distribution, Grid, Normal
 from fsref.activations.measuring import best_mse
 from fsref.cli.options import FILE, FORCE, JSON, WIDE, check_file, show, written
+from fsref.cli.staircases import plain_table
 from fsref.cli.verb import excludes, needs, verb
 from fsref.formats.arrays import membranes_of
-from fsref.formats.tables import Approximation, save_table
+from fsref.formats.tables import Approximation, name_of, save_table
 from fsref.reports.fits import front_picture, front_sheet
 from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress
@@ -34,20 +35,14 @@ def distribution_of(membranes: Path | None, normal: tuple[float, float] | None) 
 
 
 def to_dict(table: Approximation) -> dict[str, Any]:
-    """A table as plain JSON values, by the keys of `fsref table show`."""
+    """A table as plain JSON values, and what it is worth."""
+    own = table.table
+    rows, ends = (own.T, own.h, own.d), (table.low, table.high)
     return {
-        "table": table.name,
+        **plain_table(table.name, rows, ends, table.unit, table.scale, table.spikes),
         "function": table.function,
-        "thresholds": table.table.T.tolist(),
-        "resets": table.table.h.tolist(),
-        "code_weights": table.table.d.tolist(),
-        "lowest": table.low,
-        "highest": table.high,
-        "unit": table.unit,
-        "code_unit": table.scale,
         "mse": table.mse,
         "largest_absolute_error": table.max_error,
-        "mean_spikes": table.spikes,
         "output_count": table.outputs,
     }
 
@@ -122,6 +117,7 @@ def fit(
     bits: int,
     membranes: Path | None,
     normal: tuple[float, float] | None,
+    even: float | None,
     out: Path | None,
     picture: Path | None,
     width: float,
@@ -132,21 +128,23 @@ def fit(
 ) -> int:
     """Find the table that follows a function.
 
-    FUNCTION is a name such as silu, a table's .json file, or module:callable, a callable of a float64 array. Thresholds
-    and resets are annealed on integers, code weights follow in closed form; errors are those of every integer of the
-    interval.
+    FUNCTION is a name such as silu, a table's .json file, a formula of x such as "x + sin(x) ** 2", or module:callable,
+    a callable of a float64 array. Thresholds and resets are annealed on integers, code weights follow in closed form;
+    errors are those of every integer of the interval.
     """
     for option, target in (("--out", out), ("--front", picture)):
         if target is not None:
             check_file(option, target, force, function, membranes, resume)
     if picture is not None:
         check_picture(picture)
-    asked: dict[str, Any] = {"unit": unit, "codes": bits, "distribution": distribution_of(membranes, normal)}
-    asked |= {name: value for name, value in given.items() if value is not None}
+    name = None if out is None else name_of(out)
+    distribution, even = distribution_of(membranes, normal), EVEN if even is None else even
+    asked: dict[str, Any] = {"codes": bits} | {name: value for name, value in given.items() if value is not None}
     chosen = function_of(function)
     label, moves = f"fitting {chosen.name}", given["budget"]
     if picture is not None:
         with progress(label, moves * POINTS) as advance:
+            asked |= {"unit": unit, "distribution": distribution, "even": even}
             found = front(chosen, steps, *interval, **asked, progress=advance)
         front_picture(found, picture, force, width)
         show(
@@ -155,12 +153,12 @@ def fit(
             {"tables": [to_dict(table) for table in found], "plot": str(picture)},
         )
         return 0
+    grid = Grid.of(chosen, *interval, unit, distribution, even)
     with progress(label, moves) as advance:
-        table = fitted(chosen, steps, *interval, **asked, resume=resume, progress=advance)
-    grid = Grid.of(chosen, *interval, unit, asked["distribution"], asked.get("even", EVEN))
+        table = fitted_on(grid, steps, **asked, resume=resume, progress=advance)
     least = best_mse(grid, table.outputs) if len(grid.values) <= SEARCHED else None
-    if out is not None:
-        save_table(replace(table, name=out.stem), out, force)
+    if out is not None and name is not None:
+        save_table(replace(table, name=name), out, force)
     show(as_json, [near(table, least), *written(out)], to_dict(table) | {"least_mse": least, "out": out and str(out)})
     cap = given["spikes"]
     if cap is None or table.spikes <= cap:

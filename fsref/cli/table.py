@@ -14,6 +14,7 @@ from fsref.activations.published import names, published
 from fsref.activations.rounding import Rounded, rounded
 from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
 from fsref.cli.options import FILE, FORCE, JSON, WIDE, check_file, show, written
+from fsref.cli.staircases import plain_table
 from fsref.cli.table_round import round_table
 from fsref.cli.verb import Several, needs, verb
 from fsref.errors import UsageError, nearest
@@ -124,14 +125,14 @@ def found_table(
     return transfer(file.name, rows, low, high, file.unit, file.scale), None
 
 
-def inside(ends: tuple[float, float], unit: float) -> tuple[int, int]:
-    """The membranes within two real ends. Errors: UsageError."""
+def inside(ends: tuple[float, float], unit: float, zero: int = 0) -> tuple[int, int]:
+    """The membranes within two real ends, of which `zero` stands for 0. Errors: UsageError."""
     low, high = ends
     if not (isfinite(low) and isfinite(high) and low < high):
         raise UsageError("FLOAT-3", "--range", "not two ends, the lower first", f"{low} {high}")
-    if not LOWEST <= low / unit <= high / unit <= HIGHEST:
+    if not LOWEST <= low / unit + zero <= high / unit + zero <= HIGHEST:
         raise UsageError("FLOAT-3", "--range", "leaves 63 bits", f"{low} {high}", f"units of {unit:g}")
-    first, last = ceil(low / unit), floor(high / unit)
+    first, last = ceil(low / unit) + zero, floor(high / unit) + zero
     if first > last:
         raise UsageError("FLOAT-3", "--range", "holds no membrane", f"{low} {high}", f"they are multiples of {unit:g}")
     return first, last
@@ -158,10 +159,12 @@ def of_population(
     T, h, d = (rows[row] for rows in p.table.rows(p.shape[0]))
     theta = relu_theta(p.table)
     low, high = map(int, net.ranges[name].opening[row])
+    zero = 0
     told: float | None = None
     scale = 1.0 if p.scale is None else float(p.scale[row] if isinstance(p.scale, tuple) else p.scale)
     if theta is not None:
         own = int(theta[row] if theta.ndim else theta)
+        zero = own * p.offset  # CONV-6
         low, high = min(high, max(low, -BESIDE * own)), max(low, min(high, own * (2**p.steps + BESIDE)))
         told = None if p.scale is None else scale / own
     elif (units := membrane_units(net, name)) is not None:
@@ -171,29 +174,23 @@ def of_population(
         raise UsageError("FLOAT-3", "--unit", problem, unit)
     unit = told if unit is None else unit
     if ends is not None:
-        low, high = inside(ends, 1.0 if unit is None else unit)
-    return transfer(f"{name} channel {row}", (T, h, d), low, high, unit, scale, p.offset)
+        low, high = inside(ends, 1.0 if unit is None else unit, 0 if unit is None else zero)
+    return transfer(f"{name} channel {row}", (T, h, d), low, high, unit, scale, p.offset, zero=zero)
 
 
 def to_dict(found: Transfer, each: list[tuple[Step, ...]]) -> dict[str, Any]:
     """A transfer function, and what some membranes do, as plain JSON values."""
     own = found.deviation
+    rows, ends = (found.T, found.h, found.d), (found.low, found.high)
     return {
-        "table": found.name,
-        "thresholds": found.T.tolist(),
-        "resets": found.h.tolist(),
-        "code_weights": found.d.tolist(),
-        "lowest": found.low,
-        "highest": found.high,
+        **plain_table(found.name, rows, ends, found.unit, found.scale, found.mean_spikes),
         "every": found.every,
-        "unit": found.unit,
-        "code_unit": found.scale,
+        "zero_membrane": found.zero,
         "code_offset": found.offset,
         "starts": found.start.tolist(),
         "trains": found.train.tolist(),
         "train_codes": found.code.tolist(),
         "train_spikes": found.spikes.tolist(),
-        "mean_spikes": found.mean_spikes,
         "falls": found.falls.tolist(),
         "rises": found.rises.tolist(),
         "codes_below": list(found.below),

@@ -11,9 +11,10 @@ from fsref.activations.float_table import TYPES, FloatTable
 from fsref.activations.functions import function_of
 from fsref.activations.rounding import Rounded, rounded
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
+from fsref.cli.staircases import plain_rows
 from fsref.cli.verb import needs, verb
 from fsref.formats.float_tables import load_float_table
-from fsref.formats.tables import save_table
+from fsref.formats.tables import name_of, save_table
 
 
 @verb(needs("--force", "--out"), needs("--out", "--against"), needs("--against", "--out"))
@@ -53,19 +54,16 @@ def round_table(
     table = FloatTable(*load_float_table(floats), strict=not equality, shifted=shifted, dtype=dtype)
     found = rounded(table, *ends, input_bits, code_bits)
     if out is not None and function is not None:
-        save_table(found.named(out.stem, function), out, force)
+        save_table(found.named(name_of(out), function), out, force)
     show(as_json, [found.sheet(), *written(out)], {**to_dict(found), "out": None if out is None else str(out)})
     return 1 if found.differing else 0
 
 
 def to_dict(found: Rounded) -> dict[str, Any]:
-    """Integers of a float table as plain JSON values, by the keys of `fsref table show`."""
+    """Integers of a float table as plain JSON values, and what that changed."""
+    rows = found.table.T, found.table.h, found.table.d
     return {
-        "thresholds": found.table.T.tolist(),
-        "resets": found.table.h.tolist(),
-        "code_weights": found.table.d.tolist(),
-        "unit": found.unit,
-        "code_unit": found.scale,
+        **plain_rows(rows, found.unit, found.scale),
         "input_count": found.inputs,
         "differing_input_count": found.differing,
         "first_differing_input": found.first,

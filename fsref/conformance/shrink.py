@@ -43,7 +43,7 @@ def shrink(cases: Sequence[Case], place: tuple[str, Place | None], fails: Fails,
         for start in starts(unit, at if of == name else None, index):
             if asked(start):
                 return _smallest(start, at if of == name else None, asked).cases()
-    return found
+    return _fed_less(found, asked) if found[0].scope == "network" else found
 
 
 def shrink_given(cases: Sequence[Case], fails: Fails, budget: int = BUDGET) -> list[Case]:
@@ -54,6 +54,11 @@ def shrink_given(cases: Sequence[Case], fails: Fails, budget: int = BUDGET) -> l
     found = _needed(list(cases), asked)
     if found is None:
         return list(cases)
+    return _fed_less(found, asked)
+
+
+def _fed_less(found: Sequence[Case], asked: _Asked) -> list[Case]:
+    """Cases that fail, what is given in the last one as small as was found while it does."""
     before, last = found[:-1], found[-1]
     again = True
     while again:

@@ -196,6 +196,7 @@ class _Builder:
         self.trained: dict[str, dict[str, Any]] = {}
         self.join(Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale))
         self.logit_scale = 1.0  # of the last readout
+        self.repeating = {p.shown: p.source for u in calibrated.folded.units if (p := u.product) is not None}
         self.analytic = options.bias_correction == "analytic"
         if options.bias_correction != "none" and not len(calibrated.images):
             raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
@@ -216,7 +217,8 @@ class _Builder:
         if self.sent is not None:
             self.sent.relay(unit)
         if (view := unit.view) is not None:
-            self.join(View(unit.name, unit.shape, view.source, view.rows, view.columns))
+            if not (of := self.repeating.get(unit.name)) or self.sources[of].offset.any():  # else nothing reads it
+                self.join(View(unit.name, unit.shape, view.source, view.rows, view.columns))
             below = self.sources[view.source]
             there = (
                 view.there if below.there is None else viewed(below.there[None, None], view.rows, view.columns)[0, 0]
@@ -224,8 +226,7 @@ class _Builder:
             seen = self.source(unit.name, unit.shape, below.scale, below.offset, below.top)
             self.sources[unit.name] = replace(seen, there=None if there.all() else there)
             return
-        if unit.pool is not None:
-            pool = unit.pool
+        if (pool := unit.pool) is not None:
             self.join(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
             source = self.sources[pool.source]
             if source.there is not None and source.offset.any():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Reals
 from fsref.activations.elementary import erf, exp
-from fsref.activations.functions import Function, functions, sigmoid
+from fsref.activations.functions import Function, functions, of_formula, sigmoid
 from fsref.conversion.activation import Activation
 from fsref.graph.curves import CUBIC
 from fsref.graph.graph import Node
@@ -53,7 +53,7 @@ class Curve(Activation):
         return False
 
 
-def _hard_silu(slope: float, offset: float) -> Function:
+def _hard_swish(slope: float, offset: float) -> Function:
     """x * min(max(slope * x + offset, 0), 1)."""
 
     def value(x: Reals) -> Reals:
@@ -68,7 +68,7 @@ def _hard_silu(slope: float, offset: float) -> Function:
     limits = (0.0, inf) if slope > 0 else (-inf, 0.0)
     ends = sorted((-offset / slope, (1 - offset) / slope))
     turns = sorted({*ends, min(max(-offset / (2 * slope), ends[0]), ends[1])})
-    name = f"hard_silu({slope:.9g}, {offset:.9g})"
+    name = f"hard_swish({slope:.9g}, {offset:.9g})"
     return Function(name, name, value, limits, tuple(turns))
 
 
@@ -102,7 +102,8 @@ CURVES: Mapping[str, Callable[[Mapping[str, Any]], Function]] = {
     "erf": lambda a: ERF,
     "gelu": lambda a: GELU_BY_TANH if a["tanh"] else functions["gelu"],
     "elu": lambda a: _elu(a["alpha"]),
-    "hard_silu": lambda a: _hard_silu(a["slope"], a["offset"]),
+    "hard_swish": lambda a: _hard_swish(a["slope"], a["offset"]),
+    "curve": lambda a: of_formula(a["formula"]),
 }
 
 

@@ -18,6 +18,7 @@ from fsref.activations.functions import Function
 from fsref.conversion.calibration import Statistics
 from fsref.conversion.curves import Curve
 from fsref.conversion.folded import Folded
+from fsref.errors import GraphError, UsageError
 from fsref.formats.tables import Approximation
 from fsref.law.neuron import Ints, Table, staircase
 from fsref.tables import Brief
@@ -109,11 +110,14 @@ class Alike(Brief):
 
     @classmethod
     def of(cls, function: Function, low: float, high: float, sample: Reals) -> Alike:
-        """The interval is wider: its ends are multiples of 1/8 of the next larger of the numbers 2^(n/4)."""
+        """The interval is wider: its ends are multiples of 1/8 of the next larger of the numbers 2^(n/4), but where the
+        function has no value.
+        """
         size = max(abs(low), abs(high), 2.0**-20)
         part = 2.0 ** (np.ceil(4 * log2(size)) / 4) / PARTS
         first, last = floor(low / part), -floor(-high / part)
-        low, high = first * part, max(last, first + 1) * part
+        wide = np.array([first * part, max(last, first + 1) * part])
+        low, high = np.where(np.isfinite(function.value(wide)), wide, (low, high)).tolist()
         counts, _ = np.histogram(np.clip(sample, low, high), BINS, (low, high))
         return cls(function, low, high, sample, counts / max(1, counts.sum()))
 
@@ -190,5 +194,8 @@ class Fits:
         kind = self.kinds[name]
         key = (id(kind), steps)
         if key not in self.made:
-            self.made[key] = kind.coding(steps)
+            try:
+                self.made[key] = kind.coding(steps)
+            except UsageError as error:
+                raise GraphError("CONV-15", f"{name}: {error.place}", error.problem, error.value, error.limit) from None
         return self.made[key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -229,6 +229,15 @@ class Folded:
             yield unit, before, after
             for name in self.last_read.get(unit.name, ()):
                 del values[name]
+
+    def without(self, views: Container[str]) -> Folded:
+        """The same without some of the views that take offsets of products back (CONV-16)."""
+
+        def plain(unit: Unit) -> Unit:
+            p = unit.product
+            return unit if p is None or p.shown not in views else replace(unit, product=replace(p, shown=""))
+
+        return replace(self, units=tuple(plain(unit) for unit in self.units if unit.name not in views))
 
     @cached_property
     def readouts(self) -> list[str]:

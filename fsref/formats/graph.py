@@ -26,6 +26,7 @@ from fsref.graph.graph import Graph, Node, Pixels
 FORMAT = 1
 MEMBER = "graph.npy"
 TYPES = ("<f4", "<f8")
+OTHER_WORDS = {"hard_silu": "hard_swish"}  # of operators, in files of before
 
 
 def load(path: str | PathLike[str]) -> Graph:
@@ -49,7 +50,10 @@ def build(members: dict[str, bytes], where: str) -> Graph:
         arrays[node][name] = read_array(members[member], f"{where}: {member}", TYPES, fortran=True)
     try:
         pixels = None if found.input is None else Pixels(**schema.plain(found.input))
-        nodes = tuple(Node(node.name, node.op, node.inputs, node.attributes, arrays[node.name]) for node in found.nodes)
+        nodes = tuple(
+            Node(node.name, OTHER_WORDS.get(node.op, node.op), node.inputs, node.attributes, arrays[node.name])
+            for node in found.nodes
+        )
         told = () if isinstance(found.outputs, schema.UnsetType) else found.outputs
         if len(outputs := dict(told)) < len(told):
             raise GraphError("GRAPH-1", "outputs", "two outputs have one name", [name for name, _ in told])

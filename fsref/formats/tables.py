@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fsref.errors import FileError, FsrefError, nearest
+from fsref.errors import FileError, FsrefError, UsageError, nearest
 from fsref.formats.container import unique
 from fsref.formats.files import path_of, write
 from fsref.formats.json_network import integers
@@ -23,6 +24,7 @@ MAX_FILE = 2**16  # bytes
 NAMED = Path(__file__).parent.parent / "activations" / "named"  # those that come with fsref
 TEXT = 120  # characters of a name
 NAMES = f"1..{TEXT} printable characters"
+PLAIN = "text, finite numbers, true, false, null"
 REALS = ("unit", "scale", "mse", "max_error", "spikes")
 
 
@@ -94,9 +96,21 @@ class Approximation(Shown):
 
 
 def to_bytes(table: Approximation) -> bytes:
-    """The file of a named table: JSON, a key to a line, the same bytes for the same table (TABLE-1)."""
-    told = (f"  {json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in table.to_dict().items())
-    return ("{\n" + ",\n".join(told) + "\n}\n").encode("ascii")
+    """The file of a named table: JSON, a key to a line, the same bytes for the same table, which `from_bytes` takes
+    (TABLE-1). Errors: UsageError.
+    """
+    told = []
+    for key, value in table.to_dict().items():
+        try:
+            told.append(f"  {json.dumps(key)}: {json.dumps(value, sort_keys=True, allow_nan=False)}")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError("TABLE-1", f"{table.name}: {key}", "is no JSON", str(error), PLAIN) from None
+    data = ("{\n" + ",\n".join(told) + "\n}\n").encode("ascii")
+    try:
+        from_bytes(data, str(table.name))
+    except FileError as error:
+        raise UsageError(error.rule, error.place, error.problem, error.value, error.limit) from None
+    return data
 
 
 def save_table(table: Approximation, path: str | PathLike[str], replace: bool = True) -> None:
@@ -142,9 +156,21 @@ def from_bytes(data: bytes, where: str) -> Approximation:
     return _Reader(plain, where).table()
 
 
+def name_of(path: Path) -> str:
+    """The name that a table has by the file it is written to. Errors: UsageError."""
+    if not is_name(path.stem):
+        raise UsageError("TABLE-1", str(path), "is no name of a table", path.stem, NAMES)
+    return path.stem
+
+
 def is_name(value: object) -> bool:
     """Whether a table or a function can be called this (TABLE-1)."""
     return isinstance(value, str) and 1 <= len(value) <= TEXT and value.isprintable()
+
+
+def is_plain(value: object) -> bool:
+    """Whether provenance can hold this (TABLE-1)."""
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
 class _Reader:
@@ -170,8 +196,11 @@ class _Reader:
         outputs, provenance = self.plain["outputs"], self.plain["provenance"]
         if type(outputs) is not int or not 1 <= outputs <= 2**16:
             raise self.refused("outputs", "is no number of codes", "1..65536")
-        if not isinstance(provenance, dict) or any(isinstance(v, dict | list) for v in provenance.values()):
-            raise self.refused("provenance", "is no object of plain values", "text and numbers")
+        if not isinstance(provenance, dict):
+            raise self.refused("provenance", "is no object", PLAIN)
+        for key, value in provenance.items():
+            if not is_plain(value):
+                raise FileError("TABLE-1", f"{self.where}: provenance: {key}", "is no plain value", value, PLAIN)
         return Approximation(
             self.text("name"),
             self.text("function"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fsref.graph.formulas import SAYS, canonical
 from fsref.law.images import LARGEST
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE
 
@@ -106,6 +107,7 @@ SIGMOID = {"slope": real(1 / 6), "offset": real(0.5)}
 ALPHA = Attribute(_alpha, "a positive number", required=True)
 FLAG = Attribute(_flag, "true or false", True)
 TANH = Attribute(_flag, "true or false", False)
+FORMULA = Attribute(canonical, SAYS, required=True)
 ROUNDING = Attribute(_rounding, "nearest, floor, even or odd", "nearest")
 PLACES = integers(None, -1, "places by number, from 0, -1 for none, one or more", required=True)
 INDICES = integers(None, 0, "channels by number, from 0, one or more", required=True, high=MAX_NEURONS)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import GraphError, UsageError, literal, nearest, public
+from fsref.graph.formulas import Malformed
 from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
 from fsref.law.images import LARGEST, Pixels
 from fsref.law.populations import Shape, class_count
@@ -98,9 +99,9 @@ class Node:
             return attribute.default
         try:
             return attribute.take(self.attributes[name])
-        except (TypeError, ValueError, OverflowError):
-            given = literal(self.attributes[name])
-            raise GraphError("GRAPH-2", self.name, f"wrong {name} of {self.op}", given, attribute.says) from None
+        except (TypeError, ValueError, OverflowError) as error:
+            given, says = literal(self.attributes[name]), str(error) if isinstance(error, Malformed) else attribute.says
+            raise GraphError("GRAPH-2", self.name, f"wrong {name} of {self.op}", given, says) from None
 
     def _array(self, name: str, axes: tuple[str, ...]) -> Floats:
         """An array checked and read-only."""

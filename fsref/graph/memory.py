@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fsref.graph.arithmetic import STRIP
 from fsref.graph.curves import CHUNK
+from fsref.graph.formulas import held_by, parsed
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import size_of
 from fsref.law.populations import Shape
@@ -22,7 +23,7 @@ BESIDE = {
     "sigmoid": 1,
     "silu": 2,
     "hard_sigmoid": 2,
-    "hard_silu": 3,
+    "hard_swish": 3,
     "erf": 2,
     "gelu": 4,
     "elu": 4,
@@ -82,6 +83,8 @@ def computing(node: Node, shapes: Mapping[str, Shape]) -> Numbers:
             return Numbers(pooling(read, given, a["padding"]))
         case "view":
             return Numbers(read[0] * given[1] * read[2])  # rows taken, before columns are
+        case "curve":
+            return Numbers(held_by(parsed(a["formula"])) * size_of(given), 16 * CHUNK)
         case "erf" | "gelu":
             return Numbers(BESIDE[node.op] * size_of(given), 16 * CHUNK)  # some numbers as Python's own
         case _:

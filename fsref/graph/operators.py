@@ -19,6 +19,7 @@ from fsref.graph.attributes import (
     ALPHA,
     AROUND,
     FLAG,
+    FORMULA,
     INDICES,
     PADDING,
     PLACES,
@@ -33,6 +34,7 @@ from fsref.graph.attributes import (
     real,
 )
 from fsref.graph.blas import Floats, product
+from fsref.graph.formulas import evaluated, parsed
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Shape
 from fsref.law.projections import MAX_WEIGHTS, Padding, Pair, window_shape
 from fsref.tables import Brief
@@ -278,7 +280,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda a, w, x: curves.hard_sigmoid(x, a["slope"], a["offset"]),
         attributes=SIGMOID,
     ),
-    "hard_silu": Operator(
+    "hard_swish": Operator(
         "x * hard_sigmoid(x)",
         lambda a, w, x: x * curves.hard_sigmoid(x, a["slope"], a["offset"]),
         attributes=SIGMOID,
@@ -297,6 +299,11 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     "softplus": Operator("log(1 + exp(x))", lambda a, w, x: curves.softplus(x)),
     "mish": Operator("x * tanh(softplus(x))", lambda a, w, x: curves.mish(x)),
+    "curve": Operator(
+        "what the formula makes of x, place by place",
+        lambda a, w, x: evaluated(parsed(a["formula"]), x),
+        attributes={"formula": FORMULA},
+    ),
     "add": Operator(
         "sum; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.add, xs), _broadcast_shape, several=True
     ),

@@ -22,6 +22,12 @@ CURVES: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("gelu", {"tanh": False}),
     ("gelu", {"tanh": True}),
     ("mish", {}),
+    ("sigmoid", {}),
+    ("tanh", {}),
+    ("softplus", {}),
+    ("elu", {"alpha": 1.0}),
+    ("erf", {}),
+    ("relu", {}),
 )
 
 Place = TypeVar("Place", bound=Hashable)

@@ -226,7 +226,7 @@ def hard_sigmoid(form: Form) -> Smooth | None:
 
 
 def gated(chain: Sequence[Link]) -> Smooth | None:
-    """What x times a gate is, whose links lead from x to it: hard_silu of a hard_sigmoid, be it spelled
+    """What x times a gate is, whose links lead from x to it: hard_swish of a hard_sigmoid, be it spelled
     clip(x + 3, 0, 6).
     """
     if not chain or not all(map(is_link, chain)):
@@ -237,4 +237,4 @@ def gated(chain: Sequence[Link]) -> Smooth | None:
         return None
     if form.rounding or form.low != 0 or not 0 < form.high < math.inf:
         return None
-    return Smooth("hard_silu", {"slope": form.gain / form.high, "offset": form.offset / form.high}, form.high)
+    return Smooth("hard_swish", {"slope": form.gain / form.high, "offset": form.offset / form.high}, form.high)

@@ -165,7 +165,7 @@ def transfer_of(table: Table | Transfer | Approximation) -> Transfer:
 
 def _edges(found: Transfer) -> Any:
     """Where intervals begin and the last ends, in real numbers where a unit is known."""
-    return np.append(found.start, found.high + 1) * (1.0 if found.unit is None else found.unit)
+    return found.x(np.append(found.start, found.high + 1))
 
 
 def draw_transfer(found: Transfer, axes: Any, function: Function | None = None) -> Any:
@@ -174,7 +174,8 @@ def draw_transfer(found: Transfer, axes: Any, function: Function | None = None) 
     heights = found.code if found.unit is None else found.values
     axes.stairs(heights, edges, baseline=None, linewidth=1.2, color=BLUE, label="table")
     if function is not None and found.unit is not None:
-        x = np.linspace(found.low * found.unit, found.high * found.unit, POINTS)
+        low, high = found.x(np.array([found.low, found.high]))
+        x = np.linspace(low, high, POINTS)
         axes.plot(x, function.value(x), "--", color=INK, linewidth=1, label=shown(function.name, TITLE))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel("code" if found.unit is None else "value")

@@ -22,7 +22,7 @@ from fsref.vectors.rejects import rejects
 
 BUDGET = 100  # stimuli that are tried of a network, and of each of its populations
 SEEN = {  # rules whose bins a scope can meet
-    "network": ("NET-", "FS-", "PROJ-", "GATE-", "POOL-", "RANGE-", "TIME-", "OBS-"),
+    "network": ("NET-", "FS-", "PROJ-", "GATE-", "POOL-", "VIEW-", "RANGE-", "TIME-", "OBS-"),
     "population": ("NET-5", "NET-8", "FS-", "PROJ-", "GATE-", "RANGE-", "OBS-"),
     "projection": ("PROJ-1", "PROJ-3", "PROJ-4", "PROJ-5", "PROJ-7", "GATE-"),
     "max_pool": ("POOL-",),

@@ -70,6 +70,8 @@ def compared(
     memory_limit: int,
 ) -> Comparison:
     """`compare` of a graph that is folded already."""
+    there = {p.name for p in net.populations}
+    folded = folded.without({u.product.shown for u in folded.units if u.product is not None} - there)
     tallies, notes = matched(folded, net)
     x = check_images(net.input, images)
     truth = None if labels is None else check_labels(labels, len(x), net.class_count)

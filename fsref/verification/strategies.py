@@ -190,7 +190,8 @@ def _readout(
             if is_gateable(a, b, worth)
         ]
         if pairs and within.has("gate") and draw(st.integers(0, 5)) == 5:
-            a, b = draw(st.sampled_from(pairs))
+            waits = [(a, b) for a, b in pairs if sending.index(b) < sending.index(a)]
+            a, b = draw(st.sampled_from([*pairs, *waits, *waits]))
             into.append(gate(draw, a, b, worth, name, within))
             shape = a.shape
             continue
@@ -252,11 +253,21 @@ def _beside(draw: DrawFn, made: Made, name: str, shape: Shape, within: Within) -
     return [conv_to(draw, other, reach_of(made.worth[other.name]), shape, name, within)[0]]
 
 
-def _neurons(draw: DrawFn, made: Made, name: str, shape: Shape, into: Sequence[Projection], within: Within) -> FS:
-    """The FS population of this shape that it adds, and what enters it."""
+def _neurons(
+    draw: DrawFn,
+    made: Made,
+    name: str,
+    shape: Shape,
+    into: Sequence[Projection],
+    within: Within,
+    tables: Sequence[bool] = (True, False, False, False),
+) -> FS:
+    """The FS population of this shape that it adds, and what enters it; one of `tables` says whether it may be other
+    than an FS-ReLU.
+    """
     total = made.sums(shape, into)[0]
     steps = draw(st.sampled_from(within.steps(STEPS)))
-    stairs = draw(st.integers(0, 3)) == 0 and within.chip.tables == "any"
+    stairs = draw(st.sampled_from(tables)) and within.chip.tables == "any"
     table, bias = staircase(draw, total, steps, within) if stairs else relu(draw, total, steps, within)
     made.add(fs := FS(name, shape, table, bias), into)
     return fs
@@ -266,7 +277,7 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
     """Adds an FS population behind a gate, where two are `left` perhaps its factor, too, a map or of one place; whether
     it could: products of large codes are left out.
     """
-    a = draw(st.sampled_from(made.populations))
+    a = draw(st.sampled_from([*made.populations, *made.populations[:-1]]))  # the last one sends latest
     shape = draw(st.sampled_from([(a.shape[0], 1, 1), a.shape]))
     factors = [p for p in made.populations if p.shape == shape]
     anew, reach = made.name("fs"), reach_of(made.worth[source.name])
@@ -277,11 +288,13 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
             squeezed = conv_to(draw, source, reach, shape, anew, within)[0]
         else:
             return False
-        factors = [_neurons(draw, made, anew, shape, [squeezed], within)]
+        factors = [_neurons(draw, made, anew, shape, [squeezed], within, (False, True, True))]  # codes of both signs
     factors = [b for b in factors or [a] if is_gateable(a, b, made.worth)]
     if not factors:
         return False
     b = draw(st.sampled_from(factors))
+    if a.shape == b.shape and draw(st.sampled_from([False, True, True])):
+        b, a = sorted((a, b), key=made.populations.index)  # a factor that is complete long before, and waits
     beside = b if within.free and draw(st.booleans()) else None  # what joins for the offsets: of the shape of a
     if beside is not None and b.shape != a.shape:
         places = (np.zeros(size, np.int64) for size in a.shape[1:])

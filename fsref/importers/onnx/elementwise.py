@@ -16,11 +16,11 @@ from fsref.importers.onnx.axes import flattened, per_channel, per_place
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
 from fsref.importers.onnx.quantisers import INTEGERS, narrowed, not_below_zero, settled
 from fsref.importers.onnx.values import Builder, Numbers, Value
-from fsref.importers.recogniser import form_of, gated, hard_sigmoid, is_link
+from fsref.importers.recogniser import Smooth, form_of, gated, hard_sigmoid, is_link
 from fsref.importers.refusals import Unmapped
 
 
-def _together(b: Builder, values: Sequence[Value]) -> tuple[list[str], list[str]]:
+def together(b: Builder, values: Sequence[Value]) -> tuple[list[str], list[str]]:
     """Values that ONNX broadcasts against one another: their nodes, and the axes of the result."""
     rank = max(len(value.axes) for value in values)
     padded = [replace(value, axes=("",) * (rank - len(value.axes)) + value.axes) for value in values]
@@ -44,7 +44,7 @@ def add(b: Builder, call: Call) -> Value:
     terms = [b.affine(v, -1.0, 0.0, "negative") if call.op == "Sub" and i else v for i, v in values]
     made = terms[0]
     if len(terms) > 1:
-        names, axes = _together(b, terms)
+        names, axes = together(b, terms)
         made = b.value(b.add("add", names), axes)
     for i, operand in enumerate(call.given):
         if operand is not None and not isinstance(operand, Value):
@@ -55,23 +55,19 @@ def add(b: Builder, call: Call) -> Value:
 
 
 def multiply(b: Builder, call: Call) -> Value:
-    """Mul or Div: by a constant, or the product of two values; x * sigmoid(x) and its kin in one node."""
+    """Mul, or Div by a constant, or the product of two values; x * sigmoid(x) and its kin in one node."""
     constants = [(i, operand) for i, operand in enumerate(call.given) if not isinstance(operand, Value)]
     if constants:
         index = constants[0][0]
-        if call.op == "Div" and not index:
-            raise Unmapped("divides by a value", "Mul, or Div by a constant")
         value, factor = per_channel(b, call.value(1 - index), call.array(index, "factor"))
         if call.op == "Div" and not factor.all():
             raise Unmapped("divides by 0", "Div by numbers other than 0")
         return _smooth(b, b.affine(value, 1 / factor if call.op == "Div" else factor, 0.0))
-    if call.op == "Div":
-        raise Unmapped("divides by a value", "Mul, or Div by a constant")
     left, right = call.value(0), call.value(1)
     for x, gate in ((left, right), (right, left)):
         if x.axes == gate.axes and (found := _gated(b, x, gate)) is not None:
             return found
-    names, axes = _together(b, (left, right))
+    names, axes = together(b, (left, right))
     return _curve(b, b.value(b.add("mul", names), axes))
 
 
@@ -82,11 +78,14 @@ def _curve(b: Builder, product: Value) -> Value:
         return (b.nodes[name], b.nodes[name].inputs) if name in b.nodes else None
 
     at = spelled(product.name, found)
-    if at is None:
-        return product
-    source, (op, attributes, factor, gain) = at
-    x = b.affine(replace(product, name=source), gain, 0.0, "gain")
-    return b.affine(b.apply(op, x, attributes), factor, 0.0, "scale")
+    return product if at is None else smooth(b, replace(product, name=at[0]), at[1])
+
+
+def smooth(b: Builder, value: Value, found: Smooth) -> Value:
+    """A curve of a value, with the scales around it."""
+    op, attributes, factor, gain = found
+    made = b.apply(op, b.affine(value, gain, 0.0, "gain"), attributes)
+    return b.affine(made, factor, 0.0, "scale")
 
 
 def _gated(b: Builder, x: Value, gate: Value) -> Value | None:
@@ -199,7 +198,7 @@ def activation(b: Builder, call: Call) -> Value:
 
 CURVED = {
     "Sigmoid": "sigmoid",
-    "HardSwish": "hard_silu",
+    "HardSwish": "hard_swish",
     "Tanh": "tanh",
     "Erf": "erf",
     "Softplus": "softplus",
@@ -210,8 +209,6 @@ CURVED = {
 def power(b: Builder, call: Call) -> Value:
     """Pow with an exponent of 2 or 3: a product."""
     value, exponent = call.value(), call.array(1, "exponent")
-    if exponent.size != 1 or exponent.ravel()[0] not in (2, 3):
-        raise Unmapped("has an exponent other than 2 or 3", "Mul")
     return replace(value, name=b.add("mul", [value.name] * int(exponent.ravel()[0])))
 
 
@@ -251,17 +248,13 @@ ELEMENTWISE: Mapping[str, Handler] = {
     "Sub": add,
     "Sum": add,
     "Mul": multiply,
-    "Div": multiply,
     "Neg": lambda b, call: b.affine(call.value(), -1.0, 0.0),
-    "Max": bound,
-    "Min": bound,
     "Clip": clip,
     "Relu": relu,
     "LeakyRelu": leaky_relu,
     "PRelu": leaky_relu,
     "Abs": leaky_relu,
     **dict.fromkeys((*CURVED, "HardSigmoid", "Swish", "Gelu", "Elu", "Selu", "Celu"), activation),
-    "Pow": power,
     "Cast": cast,
     "CastLike": cast_like,
     "Dropout": dropout,

@@ -18,6 +18,7 @@ import numpy as np
 
 from fsref.errors import GraphError, UsageError, public
 from fsref.graph.graph import Graph, Pixels, shown_shape
+from fsref.importers.formulas import joined_curves
 from fsref.importers.naming import output_name
 from fsref.importers.onnx import model as onnx_model
 from fsref.importers.onnx.axes import flattened
@@ -35,6 +36,7 @@ from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.paths import layers_of
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
 from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
+from fsref.importers.onnx.spelling import SPELLED
 from fsref.importers.onnx.structure import STRUCTURE
 from fsref.importers.onnx.types import check_types
 from fsref.importers.onnx.values import Builder, Numbers, Value
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 MAX_FOLDED = 2**24  # numbers made by folding, all together, beyond four times those of the model
 MAX_LISTED = 200
-HANDLERS = {**LAYERS, **ELEMENTWISE, **QUANTISERS, **STRUCTURE, **INTEGERS}
+HANDLERS = {**LAYERS, **ELEMENTWISE, **SPELLED, **QUANTISERS, **STRUCTURE, **INTEGERS}
 KEEP_ROUNDED = (
     "Cast Clip DequantizeLinear Flatten Identity Max Min Relu Reshape Shape Size Squeeze Transpose Unsqueeze".split()
 )
@@ -159,7 +161,7 @@ class _Importer:
         outputs = dict[str, str]()
         for end, node in zip(self.ends, given, strict=True) if len(given) > 1 else ():
             outputs[output_name(end.name, outputs)] = node
-        graph = Graph(pixels, nodes, name, classes, (*self.notes, *notes), outputs)
+        graph = Graph(pixels, tuple(joined_curves(nodes, given)), name, classes, (*self.notes, *notes), outputs)
         if self.pixels is None:
             return replace(graph, input=None)
         taken = self.operators, self.values, self.builder

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from fsref.importers.onnx.elementwise import ELEMENTWISE
 from fsref.importers.onnx.quantisers import QUANTISERS
+from fsref.importers.onnx.spelling import SPELLED
 
-SMOOTH = "Relu, Elu, Softplus or Tanh"
 NEAREST = (
-    dict.fromkeys("Softsign ThresholdedRelu".split(), SMOOTH)
-    | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
+    dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(
         ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"),
         "BatchNormalization",
     )
     | {
         "Ceil": "Floor or Round in a quantiser",
-        "Exp": "Sigmoid",
-        "Log": "",
-        "Reciprocal": "",
-        "Sqrt": "",
     }
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not
 # there. Those below do not.
-PASSED = (*NEAREST, "BatchNormalization", *ELEMENTWISE, *QUANTISERS)
+PASSED = (*NEAREST, "BatchNormalization", *ELEMENTWISE, *SPELLED, *QUANTISERS)
 NEAREST |= (
     dict.fromkeys(
         ("DynamicQuantizeLinear", "QAttention", "QLinearConcat", "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid"),

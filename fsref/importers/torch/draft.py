@@ -1,7 +1,8 @@
 """A float graph in the making: the steps an importer lays down, before they are tidied and named.
 
-Beside the operators of a graph a step may be `floor` or `round`, a `clip` with an infinite bound (ReLU is clip 0..inf),
-`softmax`, or nothing, where the importer found no form; `nodes` refuses what is still there at the end.
+Beside the operators of a graph a step may be a word of formulas, or a `number` that such a word reads; `floor` or
+`round`, a `clip` with an infinite bound (ReLU is clip 0..inf), `softmax`, or nothing, where the importer found no form;
+`nodes` refuses what is still there at the end.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any
 
 from fsref.graph.graph import Node
 from fsref.graph.operators import Floats
+from fsref.importers.formulas import DRAWN
 from fsref.importers.naming import Origin, named
 from fsref.importers.refusals import line
 from fsref.law.populations import Shape
 
+ONE_VALUE = "operands that one value makes, place by place"
 NEAREST = {
     "floor": "quantise: clip, scale, round or floor, scale back",
     "clip": "relu, or clip with two finite bounds",
@@ -67,9 +70,18 @@ def unmapped(steps: Sequence[Step]) -> list[str]:
     wrong = [
         step
         for step in steps
-        if step.op in ("floor", "round", "softmax") or (step.op == "clip" and not one_operator(step))
+        if step.op in ("floor", "round", "softmax")
+        or (step.op in DRAWN and len(step.inputs) > 1)
+        or (step.op == "clip" and not one_operator(step))
     ]
-    return [line(step.place or "forward", step.op, nearest=NEAREST.get(step.op, NEAREST["floor"])) for step in wrong]
+    return [
+        line(
+            step.place or "forward",
+            step.op,
+            nearest=NEAREST.get(step.op, ONE_VALUE if step.op in DRAWN else NEAREST["floor"]),
+        )
+        for step in wrong
+    ]
 
 
 def one_operator(clip: Step) -> bool:

@@ -52,10 +52,9 @@ def mul(site: Site, a: Any, b: Any) -> View:
     return affine(site, a, b) if isinstance(a, View) else affine(site, b, a)
 
 
-@form(ELEMENTWISE, "div")
 def div(site: Site, a: Any, b: Any, rounding_mode: str | None = None) -> View:
     """a / b of a constant b, perhaps rounded down."""
-    if isinstance(b, View) or rounding_mode not in (None, "floor"):
+    if rounding_mode not in (None, "floor"):
         raise Unmapped(nearest="div by a constant")
     if not (b.all() if hasattr(b, "numel") else b):
         raise Unmapped(nearest="div by numbers other than 0")
@@ -97,24 +96,14 @@ def clamp(site: Site, x: View, low: Any = None, high: Any = None) -> View:
     )
 
 
-@form(ELEMENTWISE, "clamp_min", "maximum", "max.other")
 def clamp_min(site: Site, x: Any, low: Any) -> View:
     """x from a bound on."""
     return clamp(site, x, low) if isinstance(x, View) else clamp(site, low, x)
 
 
-@form(ELEMENTWISE, "clamp_max", "minimum", "min.other")
 def clamp_max(site: Site, x: Any, high: Any) -> View:
     """x up to a bound."""
     return clamp(site, x, None, high) if isinstance(x, View) else clamp(site, high, None, x)
-
-
-@form(ELEMENTWISE, "threshold")
-def threshold(site: Site, x: View, at: float, value: float) -> View:
-    """max(x, 0), written as a threshold."""
-    if (at, value) != (0, 0):
-        raise Unmapped(nearest="relu")
-    return relu(site, x)
 
 
 @form(ELEMENTWISE, "leaky_relu", "prelu", "_prelu_kernel", "abs")
@@ -138,7 +127,7 @@ def smooth(site: Site, x: View) -> View:
 @form(ELEMENTWISE, "hardsigmoid", "hardswish")
 def hard(site: Site, x: View) -> View:
     """The piecewise linear sigmoid and SiLU."""
-    return site.along("hard_sigmoid" if site.name == "hardsigmoid" else "hard_silu", x, slope=1 / 6, offset=0.5)
+    return site.along("hard_sigmoid" if site.name == "hardsigmoid" else "hard_swish", x, slope=1 / 6, offset=0.5)
 
 
 @form(ELEMENTWISE, "gelu")
@@ -176,11 +165,8 @@ def softplus(site: Site, x: View, beta: float = 1.0, threshold: float = 20.0) ->
     return affine(site, site.along("softplus", affine(site, x, beta)), 1 / beta)
 
 
-@form(ELEMENTWISE, "pow.Tensor_Scalar", "square")
 def power(site: Site, x: View, exponent: float = 2) -> View:
     """x times x, or times x once more."""
-    if exponent not in (2, 3):
-        raise Unmapped(f"has the exponent {exponent:g}", "2 or 3")
     return View(site.make("mul", *[x] * int(exponent), shape=x.step.shape).step, x.dims)
 
 

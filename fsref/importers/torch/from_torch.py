@@ -19,6 +19,7 @@ import numpy as np
 from fsref.errors import GraphError, UsageError, public
 from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
+from fsref.importers.formulas import joined_curves
 from fsref.importers.torch.draft import Step, nodes, ordered, unmapped
 from fsref.importers.torch.ends import End
 from fsref.importers.torch.frozen import freeze
@@ -89,7 +90,14 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
     made = nodes(steps)
     names = dict(zip((step for step in steps if step.op != "input"), (node.name for node in made), strict=True))
     outputs = dict(zip(tracer.outputs, (names[step] for step in last.inputs), strict=True)) if several else {}
-    graph = Graph(input, tuple(made), name, classes, tuple(notes), outputs)
+    graph = Graph(
+        input,
+        tuple(joined_curves(made, set(outputs.values()) or {made[-1].name})),
+        name,
+        classes,
+        tuple(notes),
+        outputs,
+    )
     with torch.no_grad(), _quietly():
         _compare(torch, graph, model, ends, tracer.batch, place)
     return graph

@@ -1,7 +1,8 @@
 """A graph in the making, tidied: arithmetic that spells out one operator is written as that operator.
 
 Chains that quantise, in any order of clips and scales; x + (q - x), with which training lets gradients through, is q;
-hard_sigmoid, silu, gelu and others from their parts; strides in y and x as one subsample.
+hard_sigmoid, silu, gelu and others from their parts; a curve from what has no operator; strides in y and x as one
+subsample.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from fsref.graph.operators import Floats
 from fsref.importers.curves import spelled
+from fsref.importers.formulas import PLACED, UNARY, fused
 from fsref.importers.recogniser import (
     CLOSE,
     NEAR,
@@ -37,6 +39,7 @@ def tidy(last: Step) -> Step:
     last = _without_identities(last)
     _chains(last)
     last = _without_identities(last)
+    _curves(last)
     for step in ordered(last):
         if step.op == "mul" and len(step.inputs) == 2:
             _gate(step, users(last))
@@ -159,18 +162,40 @@ def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
     found = _gated(step) or spelled(step, lambda other: (other, other.inputs))
     if found is None:
         return
-    x, (op, attributes, factor, gain) = found
-    if abs(gain - 1) > NEAR:
-        x = Step("affine", (x,), x.shape, step.place, arrays=uniform(x.shape[0], gain, 0.0))
+    x, smooth = found
     after = readers[step]
     scale = scale_of(after[0]) if len(after) == 1 else None
+    if abs(smooth.factor - 1) > NEAR and scale and abs(scale[0] * smooth.factor - 1) < CLOSE and scale[1] == 0:
+        _smooth(after[0], x, smooth._replace(factor=1.0))
+    else:
+        _smooth(step, x, smooth)
+
+
+def _smooth(step: Step, x: Step, found: Smooth) -> None:
+    """Write a step as a curve of a value, with the scales around it."""
+    op, attributes, factor, gain = found
+    if abs(gain - 1) > NEAR:
+        x = Step("affine", (x,), x.shape, step.place, arrays=uniform(x.shape[0], gain, 0.0))
     if abs(factor - 1) <= NEAR:
         step.become(op, x, **attributes)
-    elif scale and abs(scale[0] * factor - 1) < CLOSE and scale[1] == 0:
-        after[0].become(op, x, **attributes)
     else:
-        smooth = Step(op, (x,), step.shape, step.place, attributes)
-        step.become("affine", smooth, arrays=uniform(step.shape[0], factor, 0.0))
+        made = Step(op, (x,), step.shape, step.place, attributes)
+        step.become("affine", made, arrays=uniform(step.shape[0], factor, 0.0))
+
+
+def _curves(last: Step) -> None:
+    """Write what no operator of a graph stands for as curves, with what stands around it; a value over another one as
+    the product of it and 1 over that.
+    """
+    for step in ordered(last):
+        if step.op not in PLACED or step.op in ("affine", "number"):
+            continue
+        found = fused(step, lambda other: (other, other.inputs))
+        if found is not None:
+            _smooth(step, *found)
+        elif step.op == "div":
+            below = Step("curve", step.inputs[1:], step.shape, step.place, {"formula": UNARY["reciprocal"]})
+            step.become("mul", step.inputs[0], below)
 
 
 def _gated(step: Step) -> tuple[Step, Smooth] | None:

@@ -21,11 +21,12 @@ from fsref.importers.torch.lines import LINES
 from fsref.importers.torch.moves import MOVES, moved
 from fsref.importers.torch.nearest import nearest
 from fsref.importers.torch.resizing import RESIZING
+from fsref.importers.torch.spelling import SPELLED
 from fsref.importers.torch.structure import STRUCTURE
 from fsref.importers.torch.turns import TURNS, turned, untwisted
 from fsref.importers.torch.views import Site, View, flat, image_shape
 
-FORMS = LAYERS | LINES | RESIZING | ELEMENTWISE | STRUCTURE
+FORMS = LAYERS | LINES | RESIZING | ELEMENTWISE | STRUCTURE | SPELLED
 READS_EXPANDED = ("add", "sub", "rsub", "mul", "expand", "expand_as", "clone", "contiguous")
 MADE_LIKE = "zeros_like ones_like full_like new_zeros new_ones new_full".split()  # read the shape of a value alone
 FITTED = "type_as to expand_as view_as reshape_as".split()  # of their second operand the shape or type alone
@@ -196,7 +197,7 @@ class Tracer:
 
     def checked(self, value: View, seen: Any, whole: bool = False) -> View:
         """A value whose shape and type, unless it is of `whole` numbers, are those torch sees. Errors: Unmapped."""
-        if seen.dtype not in (self.torch.float32, self.torch.float64) and not whole:
+        if seen.dtype not in (self.torch.float32, self.torch.float64, self.torch.bool) and not whole:
             raise Unmapped(nearest=f"values of {FLOATS}")
         if seen.shape[0] != self.batch:
             raise Unmapped(nearest="the batch as first axis")
