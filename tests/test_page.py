@@ -454,7 +454,7 @@ def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: 
         "time (steps)",
         "accuracy (% of images)",
         "population",
-        "neurons that spike (%)",
+        "neurons spiking (%)",
         "code (integer)",
         "clipped membranes (%)",
     ):
