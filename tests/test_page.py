@@ -156,8 +156,8 @@ def test_a_page_says_what_was_found(seen: Evaluation, html: str) -> None:
 
 
 def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
-    """Each plot has a title, a sentence, and on every axis of values a label with its unit; populations are the one
-    axis without.
+    """Each plot has a title, a sentence, and on every axis of values a label with its unit; axes of
+    populations and networks have no unit.
     """
     drawn = plots(seen)
     assert [plot.name for plot in drawn] == PLOTS
@@ -176,7 +176,7 @@ def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
                 axes.get_ylabel(),
             ]
             for label in {*labels, *shared} - {"", None}:
-                assert re.search(units, label) or label.startswith("population"), (plot.name, label)
+                assert re.search(units, label) or label.startswith(("population", "network")), (plot.name, label)
         named = plot.name == "energy"  # its bars have their names
         assert (
             shared
@@ -454,7 +454,7 @@ def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: 
         "time (steps)",
         "accuracy (% of images)",
         "population",
-        "neurons that spike (%)",
+        "neurons spiking (%)",
         "code (integer)",
         "clipped membranes (%)",
     ):

@@ -41,8 +41,10 @@ def confusion_plot(e: Evaluation, width: float) -> Plot | None:
     found = e.by_class
     if found is None or not (classes := drawn(found)):
         return None
-    figure = blank_figure(width, 1.6 + 0.3 * len(classes), "COUNT-7")
-    scores.confusion(found.matrix[classes][:, classes], [found.names[i] for i in classes], figure.subplots())
+    names = [found.names[i] for i in classes]
+    least = HEIGHT + (1.7 if max(map(len, names)) > 2 else 0.4)  # inches: long names stand upright
+    figure = blank_figure(width, max(least, 1.6 + 0.3 * len(classes)), "COUNT-7")
+    scores.confusion(found.matrix[classes][:, classes], names, figure.subplots())
     told = "Rows are labels, columns the class given; right ones are on the diagonal."
     return Plot("confusion", "What is taken for what", told, figure)
 
