@@ -241,6 +241,7 @@ LAYERS: dict[str, tuple[nn.Module, list[str]]] = {
     "a choice": (then(lambda x: torch.where(x > 0.5, x, 0.1 * x)), ["curve"]),
     "a mask": (then(lambda x: x * (x >= 0.5) + x.exp().masked_fill(x > 1, 2)), ["curve"]),
     "not": (then(lambda x: x.cos() * ~((x > 0) & (x < 1))), ["curve"]),
+    "equal or not": (then(lambda x: torch.where(F.relu(x) == 0, x.sin(), ((x > 1) ^ (x != 0.5)) * x.cos())), ["curve"]),
     "logical": (then(lambda x: torch.logical_not(torch.logical_or(x > 1, x.le(0))) * x.expm1()), ["curve"]),
     "extremes": (then(lambda x: torch.maximum(x.sin(), x).minimum(x * x)), ["curve"]),
     "powers of any kind": (then(lambda x: x.abs() ** 1.5 + 2**x), ["curve"]),
