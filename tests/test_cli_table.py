@@ -118,6 +118,17 @@ def test_a_signed_population_is_shown_at_its_inputs(call: Any) -> None:
     assert values == [(v - 6) * 0.25 for v in told["starts"]] == [-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5]
 
 
+@pytest.mark.parametrize(("rounding", "zero"), [("nearest", 7), ("even", 7), ("floor", 6)])
+def test_what_rounds_to_the_nearest_has_half_a_theta_before_its_inputs(call: Any, rounding: str, zero: int) -> None:
+    """Half a theta that a conversion put into the bias (CONV-5) is none of the value that a membrane stands for."""
+    signed = fsref.FS("hid", (3, 1, 1), fsref.fs_relu(3, 2), [6] * 3, scale=0.5, offset=3)
+    given, readout = handmade.tiny().input, handmade.tiny().readout
+    told = {"populations": {"hid": {"rounding": rounding}}}
+    handmade.tiny(populations=[given, signed, readout], provenance=told).save("signed.fs.npz")
+    code, out, _ = call("table", "show", "signed.fs.npz:hid", "--json")
+    assert (code, json.loads(out)["zero_membrane"]) == (0, zero)
+
+
 def test_a_fitted_population_tells_its_unit(call: Any) -> None:
     """What a conversion says of the membrane units of a channel is the unit that its staircase is drawn in."""
     own = load_table("sigmoid-6")

@@ -378,11 +378,11 @@ def test_clips() -> None:
     assert ops(agrees(flat([node("Max", "x zero", "r"), node("Min", "one r", "h")], arrays))) == ["clip", "flatten"]
     nodes = [node("Relu", "x", "r"), node("MaxPool", "r", "p", kernel_shape=[2, 2]), node("Relu", "p", "h")]
     assert ops(agrees(flat(nodes))) == ["relu", "max_pool", "flatten"]
-    refused(
-        flat([node("Clip", "x - one", "h", "top")], arrays),
-        "top: Clip between -inf and 1",
-        "nearest: Relu, or Clip between two numbers",
-    )
+    for one in (node("Clip", "x - one", "h"), node("Clip", "x half", "h"), node("Max", "half x", "h")):
+        assert ops(agrees(flat([one], arrays))) == ["affine", "relu", "affine", "flatten"]
+    arrays |= {"top": np.float32(0.25)}
+    assert ops(agrees(flat([node("Max", "x half", "r"), node("Min", "top r", "h")], arrays)))[-1] == "flatten"
+    refused(flat([node("Clip", "x one zero", "h", "top")], arrays), "top: Clip between 1 and 0")
 
 
 def test_concat_and_structure() -> None:

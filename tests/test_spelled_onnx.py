@@ -54,6 +54,8 @@ CURVES: dict[str, tuple[list[Any], str]] = {
         ["LessOrEqual x half -> a", "Less x minus -> b", "Or a b -> c", "Not c -> d", "Where d x zero -> h"],
         "",
     ),
+    "one of two": (["Less x half -> a", "Less x minus -> b", "Xor a b -> c", "Where c x zero -> h"], ""),
+    "equal": (["Relu x -> a", "Equal a zero -> b", "Sin x -> c", "Where b c x -> h"], ""),
     "a square root": (["Abs x -> a", "Add a one -> b", "Sqrt b -> h"], "sqrt(abs(x) + 1)"),
     "the larger of two": (["Sin x -> a", "Max a x -> h"], "max(sin(x), x)"),
     "the least of three": (["Sin x -> a", "Cos x -> b", "Min a b half -> h"], "min(min(sin(x), cos(x)), 0.5)"),

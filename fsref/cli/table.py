@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from math import ceil, floor, inf, isfinite
 from pathlib import Path
@@ -164,7 +165,7 @@ def of_population(
     scale = 1.0 if p.scale is None else float(p.scale[row] if isinstance(p.scale, tuple) else p.scale)
     if theta is not None:
         own = int(theta[row] if theta.ndim else theta)
-        zero = own * p.offset  # CONV-6
+        zero = own * p.offset + (own // 2 if _rounds(net, name) else 0)  # CONV-6, CONV-5
         low, high = min(high, max(low, -BESIDE * own)), max(low, min(high, own * (2**p.steps + BESIDE)))
         told = None if p.scale is None else scale / own
     elif (units := membrane_units(net, name)) is not None:
@@ -176,6 +177,13 @@ def of_population(
     if ends is not None:
         low, high = inside(ends, 1.0 if unit is None else unit, 0 if unit is None else zero)
     return transfer(f"{name} channel {row}", (T, h, d), low, high, unit, scale, p.offset, zero=zero)
+
+
+def _rounds(net: Network, name: str) -> bool:
+    """Whether a population was converted with half a theta in its bias: it rounds to the nearest code (CONV-5)."""
+    populations = net.provenance.get("populations")
+    told = populations.get(name) if isinstance(populations, Mapping) else None
+    return isinstance(told, Mapping) and told.get("rounding") not in (None, "floor")
 
 
 def to_dict(found: Transfer, each: list[tuple[Step, ...]]) -> dict[str, Any]:

@@ -81,6 +81,11 @@ def walk(tree: Tree) -> Iterator[tuple[Tree, int]]:
             waiting.extend((operand, level + 1) for operand in at[1:])
 
 
+def negated(tree: Tree) -> Tree:
+    """A tree with a minus sign before it."""
+    return -tree if isinstance(tree, float) else ("neg", tree)
+
+
 class _Reader:
     """Reads a formula from left to right, one token ahead."""
 
@@ -126,21 +131,25 @@ class _Reader:
         return tree
 
     def signed(self) -> Tree:
+        falls = self.falls()
+        tree = self.power()
+        return negated(tree) if falls else tree
+
+    def falls(self) -> bool:
+        """Whether an odd number of minus signs stands next, all taken."""
         count = 0
         while self.sign("-"):
             count += 1
-        tree = self.power()
-        return tree if count % 2 == 0 else -tree if isinstance(tree, float) else ("neg", tree)
+        return count % 2 == 1
 
     def power(self) -> Tree:
-        powers = [self.atom()]
+        powers = [(False, self.atom())]
         while self.sign("**"):
-            falls = self.sign("-")
-            power = self.atom()
-            powers.append(power if not falls else -power if isinstance(power, float) else ("neg", power))
-        tree = powers.pop()
-        while powers:
-            tree = ("pow", powers.pop(), tree)
+            powers.append((self.falls(), self.atom()))
+        falls, tree = powers.pop()
+        while powers:  # the sign of a power is that of all that stands behind it
+            before, base = powers.pop()
+            falls, tree = before, ("pow", base, negated(tree) if falls else tree)
         return tree
 
     def atom(self) -> Tree:
@@ -166,9 +175,10 @@ class _Reader:
         operands = [self.sum()]
         while self.sign(","):
             operands.append(self.sum())
+        tree = self.closed((name, *operands))
         if len(operands) != OPERANDS[name]:
             raise Malformed(f"{name} of {len(operands)} values, where {OPERANDS[name]} are to stand")
-        return self.closed((name, *operands))
+        return tree
 
     def closed(self, tree: Tree) -> Tree:
         if not self.sign(")"):

@@ -156,9 +156,17 @@ def _clip(b: Builder, value: Value, low: float, high: float) -> Value:
     before = b.nodes.get(value.name)
     if before is not None and before.op == "relu" and low >= 0:
         value = replace(value, name=before.inputs[0])
+    if math.isfinite(low) != math.isfinite(high):
+        return _bounded(b, value, *((1.0, low) if math.isfinite(low) else (-1.0, high)))
     if not -math.inf < low < high < math.inf:
         raise Unmapped(f"between {low:g} and {high:g}", "Relu, or Clip between two numbers")
     return _smooth(b, b.apply("clip", value, {"low": low, "high": high}))
+
+
+def _bounded(b: Builder, value: Value, sign: float, bound: float) -> Value:
+    """The larger (of sign 1) or the smaller (of sign -1) of a value and a number: a rectifier between two affines."""
+    above = b.apply("relu", b.affine(value, sign, -sign * bound, "bound"), {})
+    return b.affine(above, sign, bound, "scale")
 
 
 def _smooth(b: Builder, value: Value) -> Value:

@@ -116,8 +116,10 @@ def extreme(b: Builder, call: Call) -> Value:
 
 
 def compared(b: Builder, call: Call) -> Value:
-    """Greater and its kin: 1 where it holds, else 0."""
+    """Greater, Equal and their kin: 1 where it holds, else 0."""
     first, second = operand(call, 0), operand(call, 1)
+    if call.op == "Equal":
+        return spelled(b, part("where", part("abs", part("sub", first, second)), number(0), number(1)))
     if call.op.startswith("Less"):
         first, second = second, first
     if call.op.endswith("OrEqual"):
@@ -126,11 +128,13 @@ def compared(b: Builder, call: Call) -> Value:
 
 
 def logical(b: Builder, call: Call) -> Value:
-    """And, Or and Not of what is 1 or 0."""
+    """And, Or, Xor and Not of what is 1 or 0."""
     given = [operand(call, index) for index in range(len(call.given))]
     match call.op:
         case "Not":
             return spelled(b, part("sub", number(1), *given))
+        case "Xor":
+            return spelled(b, part("abs", part("sub", *given)))
         case op:
             return spelled(b, part("min" if op == "And" else "max", *given))
 
@@ -149,7 +153,7 @@ SPELLED: Mapping[str, Handler] = {
     "Div": divide,
     "Pow": raised,
     **dict.fromkeys(("Max", "Min"), extreme),
-    **dict.fromkeys("Greater GreaterOrEqual Less LessOrEqual".split(), compared),
-    **dict.fromkeys("And Not Or".split(), logical),
+    **dict.fromkeys("Equal Greater GreaterOrEqual Less LessOrEqual".split(), compared),
+    **dict.fromkeys("And Not Or Xor".split(), logical),
     "Where": where,
 }

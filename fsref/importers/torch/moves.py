@@ -19,7 +19,7 @@ MOVES = frozenset(
     """
     _upsample_nearest_exact1d _upsample_nearest_exact2d channel_shuffle expand flip index index_select narrow
     native_channel_shuffle pad permute reflection_pad1d reflection_pad2d repeat repeat_interleave replication_pad1d
-    replication_pad2d roll rot90 select slice split split_with_sizes swapaxes transpose unbind upsample_nearest1d
+    replication_pad2d roll rot90 select slice split split_with_sizes swapaxes tile transpose unbind upsample_nearest1d
     upsample_nearest2d
     """.split()
 )

@@ -117,6 +117,13 @@ def both(site: Site, a: View, b: View) -> View:
     return part(site, "min" if "and" in site.name else "max", a, b)
 
 
+@form(SPELLED, "eq", "ne", "logical_xor", "bitwise_xor", "__xor__")
+def differ(site: Site, a: Any, b: Any) -> View:
+    """1 where two are equal, or where they are not, else 0."""
+    apart = part(site, "abs", part(site, "sub", a, b))
+    return part(site, "where", apart, *((0.0, 1.0) if site.name == "eq" else (1.0, 0.0)))
+
+
 @form(SPELLED, "logical_not", "bitwise_not")
 def no(site: Site, x: View) -> View:
     """1 where it does not hold."""

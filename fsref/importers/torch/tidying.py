@@ -7,6 +7,7 @@ subsample.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ from fsref.importers.recogniser import (
     scale_of,
 )
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.draft import Step, ordered, users
+from fsref.importers.torch.draft import Step, one_operator, ordered, users
 
 
 def tidy(last: Step) -> Step:
@@ -44,6 +45,9 @@ def tidy(last: Step) -> Step:
         if step.op == "mul" and len(step.inputs) == 2:
             _gate(step, users(last))
     last = _without_identities(last)
+    for step in ordered(last):
+        if step.op == "clip" and not one_operator(step):
+            _bound(step)
     for step, readers in users(last).items():
         if step.op == "subsample" and len(readers) == 1 and readers[0].op == "subsample":
             (y, x), (v, u) = step.attributes["stride"], readers[0].attributes["stride"]
@@ -155,6 +159,18 @@ def _join_clips(chain: Sequence[Step]) -> None:
     for step in chain:
         if scale_of(step) == (1.0, 0.0):
             step.become("identity", *step.inputs)
+
+
+def _bound(step: Step) -> None:
+    """Write the larger, or the smaller, of a value and a number as a rectifier between two affines."""
+    low, high = step.attributes["low"], step.attributes["high"]
+    sign, bound = (1.0, low) if math.isfinite(low) else (-1.0, high)
+    if not math.isfinite(bound) or math.isfinite(low) == math.isfinite(high):
+        return
+    channels, made = step.shape[0], step.inputs[0]
+    made = Step("affine", (made,), step.shape, step.place, arrays=uniform(channels, sign, -sign * bound))
+    made = Step("relu", (made,), step.shape, step.place)
+    step.become("affine", made, arrays=uniform(channels, sign, bound))
 
 
 def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
