@@ -146,7 +146,7 @@ def test_a_page_says_what_was_found(seen: Evaluation, html: str) -> None:
         f"{score.spikes_per_neuron:.3f}",
         f"{int(score.counts.total.memory_reads):,}",
         seen.net.id,
-        ("float network on 75.00 %, as the network's file tells"),
+        "float network on 75.00 %, as the network's file tells, perhaps of other images",
         (f"{100 * seen.rate.accuracy[-1]:.2f} % after 400 steps"),
         "all layers in the same tick",
         f"{seen.rate.energy_pj_per_image[-1]:,.1f}",
@@ -176,7 +176,7 @@ def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
                 axes.get_ylabel(),
             ]
             for label in {*labels, *shared} - {"", None}:
-                assert re.search(units, label) or label.startswith("population"), (plot.name, label)
+                assert re.search(units, label) or label.startswith(("population", "network")), (plot.name, label)
         named = plot.name == "energy"  # its bars have their names
         assert (
             shared
@@ -345,6 +345,18 @@ def test_a_sheet_by_hand() -> None:
     assert ">1,234</td>" in sheet.html()
 
 
+def test_words_of_a_table_are_set_left() -> None:
+    """A column of HTML whose words fill lines is set left, in no narrow strip; numbers, however long, are set right."""
+    html = Sheet(
+        "a", ("x", "n", "why"), [("p", "-1 .. 1" * 9, "1: a weight of 0 makes no synapse, whatever comes")]
+    ).html()
+    assert re.findall(r'<td style="([^"]*)">', html) == [
+        "text-align:left",
+        "text-align:right",
+        "text-align:left;min-width:16em",
+    ]
+
+
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     handmade.saved(tmp_path)
@@ -454,7 +466,7 @@ def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: 
         "time (steps)",
         "accuracy (% of images)",
         "population",
-        "neurons that spike (%)",
+        "neurons spiking (%)",
         "code (integer)",
         "clipped membranes (%)",
     ):
