@@ -43,7 +43,8 @@ def confusion_plot(e: Evaluation, width: float) -> Plot | None:
         return None
     figure = blank_figure(width, 1.6 + 0.3 * len(classes), "COUNT-7")
     scores.confusion(found.matrix[classes][:, classes], [found.names[i] for i in classes], figure.subplots())
-    told = "Rows are labels, columns the class given; right ones are on the diagonal."
+    told = "Rows are labels, columns the class given; right ones are on the diagonal, "
+    told += "wrong ones darker by their share of the row."
     return Plot("confusion", "What is taken for what", told, figure)
 
 
