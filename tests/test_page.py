@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -34,7 +35,9 @@ from fsref.rate_coding.twin import rate_coded
 from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.reports.page import POLICY, page, write_page
 from fsref.reports.panels import spread
+from fsref.reports.pictures import WIDTH, rendered
 from fsref.reports.plots import plots, write_plots
+from fsref.reports.populations import busiest, clipping
 from fsref.tables import Sheet, cell
 from fsref.verification.outputs import output_errors
 from refusals import error_of
@@ -146,7 +149,7 @@ def test_a_page_says_what_was_found(seen: Evaluation, html: str) -> None:
         f"{score.spikes_per_neuron:.3f}",
         f"{int(score.counts.total.memory_reads):,}",
         seen.net.id,
-        ("float network on 75.00 %, as the network's file tells"),
+        "float network on 75.00 %, as the network's file tells, perhaps of other images",
         (f"{100 * seen.rate.accuracy[-1]:.2f} % after 400 steps"),
         "all layers in the same tick",
         f"{seen.rate.energy_pj_per_image[-1]:,.1f}",
@@ -292,6 +295,19 @@ def test_a_page_tells_why_losses_are_not_told() -> None:
         assert ("cannot be told" in section) != found
 
 
+def test_long_numbers_of_an_axis_do_not_touch(seen: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Millions of SynOps below a panel stand apart from one another, and a share too small for two digits is no 0."""
+    millions = dict.fromkeys(seen.net.named_projections, 4000000.0)
+    monkeypatch.setattr(type(seen.score), "synops_by_projection", property(lambda _: millions))
+    (_, axes) = (figure := busiest(seen, WIDTH).figure).axes
+    rendered(figure, "png")
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    assert all(left.x1 + 4 <= right.x0 for left, right in pairwise(boxes))
+    monkeypatch.setattr(type(seen), "clipped", lambda *_: 3e-5)
+    plot = clipping(seen, WIDTH)
+    assert plot is not None and plot.sentence.endswith(", <0.01 %.")
+
+
 def test_the_clipped_share_is_of_membranes_beyond_the_last_code(seen: Evaluation) -> None:
     net = seen.net
     for name, theta in (("stem", [3, 5, 2, 7]), ("mid", [9] * 4), ("sum", [4] * 4)):
@@ -343,6 +359,18 @@ def test_a_sheet_by_hand() -> None:
     assert "<caption>a &lt;b&gt;</caption>" in sheet.html()
     assert ">p&amp;q</td>" in sheet.html()
     assert ">1,234</td>" in sheet.html()
+
+
+def test_words_of_a_table_are_set_left() -> None:
+    """A column of HTML whose words fill lines is set left, in no narrow strip; numbers, however long, are set right."""
+    html = Sheet(
+        "a", ("x", "n", "why"), [("p", "-1 .. 1" * 9, "1: a weight of 0 makes no synapse, whatever comes")]
+    ).html()
+    assert re.findall(r'<td style="([^"]*)">', html) == [
+        "text-align:left",
+        "text-align:right",
+        "text-align:left;min-width:16em",
+    ]
 
 
 @pytest.fixture
