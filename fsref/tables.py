@@ -118,8 +118,10 @@ class Sheet:
         """The sheet as HTML: title as caption, facts above in the head and below in the foot; everything escaped."""
         left, span = 'style="text-align:left"', max(1, len(self.head) - 1)
 
+        columns = [[cell(row[i]) for row in self._drawn_rows()] for i in range(len(self.head))]
+        sides = [self._side(i, values) for i, values in enumerate(columns)]
+
         def row(values: Iterable[object], tag: str) -> str:
-            sides = ("left" if i < self.left else "right" for i in range(len(self.head)))
             cells = zip(sides, values, strict=True)
             inner = "".join(f'<{tag} style="text-align:{side}">{escape(cell(v))}</{tag}>' for side, v in cells)
             return f"<tr>{inner}</tr>" if inner else ""
@@ -134,6 +136,11 @@ class Sheet:
         caption = f"<caption>{escape(shown(self.title))}</caption>"
         table = f"<table>{caption}{head}{body}<tfoot>{facts([*self._left_out(), *self.below])}</tfoot></table>"
         return table + "".join(sheet.html() for sheet in self.more)
+
+    def _side(self, index: int, values: Sequence[str]) -> str:
+        """How a column of HTML is set: numbers right, words that fill lines left, and not in a narrow strip."""
+        words = any(len(value) > LONGEST and any(map(str.isalpha, value)) for value in values)
+        return "left;min-width:16em" if words else "left" if index < self.left else "right"
 
 
 class _Column:

@@ -146,7 +146,7 @@ def test_a_page_says_what_was_found(seen: Evaluation, html: str) -> None:
         f"{score.spikes_per_neuron:.3f}",
         f"{int(score.counts.total.memory_reads):,}",
         seen.net.id,
-        ("float network on 75.00 %, as the network's file tells"),
+        "float network on 75.00 %, as the network's file tells, perhaps of other images",
         (f"{100 * seen.rate.accuracy[-1]:.2f} % after 400 steps"),
         "all layers in the same tick",
         f"{seen.rate.energy_pj_per_image[-1]:,.1f}",
@@ -343,6 +343,18 @@ def test_a_sheet_by_hand() -> None:
     assert "<caption>a &lt;b&gt;</caption>" in sheet.html()
     assert ">p&amp;q</td>" in sheet.html()
     assert ">1,234</td>" in sheet.html()
+
+
+def test_words_of_a_table_are_set_left() -> None:
+    """A column of HTML whose words fill lines is set left, in no narrow strip; numbers, however long, are set right."""
+    html = Sheet(
+        "a", ("x", "n", "why"), [("p", "-1 .. 1" * 9, "1: a weight of 0 makes no synapse, whatever comes")]
+    ).html()
+    assert re.findall(r'<td style="([^"]*)">', html) == [
+        "text-align:left",
+        "text-align:right",
+        "text-align:left;min-width:16em",
+    ]
 
 
 @pytest.fixture

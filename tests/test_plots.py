@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from fsref.metrics.energy import PRESETS, dense_work, dense_work_of
 from fsref.reports.evaluation import examine
 from fsref.reports.losses import comparison_picture
 from fsref.reports.neuron_pictures import neuron_picture, table_picture
-from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_population, house, inches, rendered
+from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_population, house, inches, legend, rendered
 from fsref.reports.plots import plots as plots_of
 from nodes import drawn, residual
 from refusals import refused
@@ -411,6 +411,21 @@ def test_ten_thousand_populations_have_room() -> None:
         by_population(axes, [f"p{i}" for i in range(10_000)])
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == ROWS and (labels[0], labels[-1]) == ("p0", "p9999")
+
+
+def test_names_of_populations_do_not_cover_one_another() -> None:
+    """Axes of a column's default height name some of 32 populations, none across another; taller ones name all."""
+    for height, least in ((2.8, 10), (7.0, 32)):
+        with house():
+            axes = blank_figure(3.4, height).subplots()
+            by_population(axes, [f"p{i}" for i in range(32)])
+            axes.set_xlabel("time (steps)")
+            axes.bar([0], [1], label="a")
+            legend(axes)
+        rendered(axes.figure, "png")
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert least <= len(boxes) <= 32
+        assert all(upper.y0 >= lower.y1 - 2 for upper, lower in pairwise(boxes))
 
 
 def test_matplotlib_comes_when_a_figure_is_drawn() -> None:

@@ -76,6 +76,15 @@ def test_every_figure_of_a_page_has_its_command(page: Path) -> None:
         assert (ROOT / tool).is_file()
 
 
+def test_every_page_is_in_the_list_and_every_link_leads_to_a_file() -> None:
+    """Every page of the repository stands in the list of pages, and what a page links is a file, no folder."""
+    pages = [path.relative_to(ROOT).as_posix() for path in site_build.pages_of(ROOT)]
+    for place in [*pages, "README.md"]:
+        site_build.linked_files(ROOT, place, (ROOT / place).read_text(encoding="utf-8"))
+    listed = re.findall(r"^(\S+)$", site_build.start("", "", pages), re.MULTILINE)
+    assert {place.removesuffix(".md") for place in pages} <= set(listed)
+
+
 def test_every_command_has_an_example_of_itself() -> None:
     """Every command that can be called has an example, whose last line calls it."""
     assert set(EXAMPLES) == set(COMMANDS)

@@ -101,7 +101,7 @@ def drawn() -> Any:
         for ax, (name, fired) in zip(panels, sent.items(), strict=True):
             raster(ax, fired)
             ax.set_ylabel(name.replace(" ", "\n"), rotation=0, ha="right", va="center", **SMALL)
-        panels[-1].set_xlabel(f"step ({SHOWN} neurons)")
+        panels[-1].set_xlabel(f"step ({SHOWN} neurons, a row each;\nthe top one is that on the left)", **SMALL)
     return figure
 
 
@@ -120,7 +120,13 @@ def neuron(ax: Any) -> None:
     def told(text: str, x: float, y: float, color: str) -> None:
         ax.text(x, y, text, color=color, va="center", **SMALL)
 
-    told("the threshold halves\nat every step", first.step + 2.8, first.threshold / 1.6, DARK)
+    unit = found.steps[-1].threshold
+    told(
+        f"the threshold halves at every step:\n128 x {unit}, 64 x {unit}, ... 1 x {unit}",
+        first.step + 2.4,
+        first.threshold / 1.45,
+        DARK,
+    )
     told("the membrane below it: no spike", first.step + 0.62, 1.25 * first.after, BLUE)
     told(
         "the membrane reaches it: a spike,\nand the threshold is subtracted", first.step + 0.62, first.after / 2.8, RED

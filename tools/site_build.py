@@ -47,6 +47,7 @@ html_js_files = ["site_rules.js"]
 html_copy_source = html_show_sourcelink = False
 html_show_copyright = False
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 88
 """
@@ -122,7 +123,7 @@ def start(readme: str, cite: str, copied: list[str]) -> str:
     parts = {
         "Start": [guides[name] for name in first],
         "Guides": [place for name, place in sorted(guides.items()) if name not in {*first, *FORMATS}],
-        "Reference": ["compare.md", "commands/index.md", "reference/index.md"],
+        "Reference": ["compare.md", "commands/index.md", "reference/index.md", "fsref/README.md"],
         "The law": ["rules.md", *(f"fsref/{name}" for name in PAGES)],
         "Formats": [guides[name] for name in FORMATS if name in guides],
         "Measured": sorted(models, key=lambda place: (place.count("/"), place)),

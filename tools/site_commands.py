@@ -84,7 +84,7 @@ def options(command: click.Command, context: click.Context) -> str:
         assert told is not None
         said = linked(escaped(" ".join(told[1].split())), rules())
         rows.append(f"| `{cell(record[0])}` | {default(option, told[2] or '')} | {cell(said)} |")
-    return "\n".join(["## Options\n", "| option | default | |", "|---|---|---|", *rows])
+    return "\n".join(["## Options\n", "| option | default | what it does |", "|---|---|---|", *rows])
 
 
 def default(option: click.Option, extra: str) -> str:

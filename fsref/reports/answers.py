@@ -38,14 +38,19 @@ def answers(e: Evaluation, confusion: str) -> Iterator[Part]:
 
 def class_sentence(found: ByClass, few: list[int]) -> str:
     """The best and the worst class in words, and which are listed."""
-    worst, best = found.worst[0], found.worst[-1]
-    shares = [100 * found.accuracy(index)[0] for index in (worst, best)]
+    shares = [100 * found.accuracy(index)[0] for index in (found.worst[0], found.worst[-1])]
     told = "Of each class the share of its images that is right, with its 95 % interval (COUNT-10)."
     if len(found.worst) > 1 and shares[0] < shares[1]:
-        told += f" Least of {found.names[worst]}, {shares[0]:.2f} %; most of {found.names[best]}, {shares[1]:.2f} %."
+        least, most = (which(found, [i for i in found.worst if 100 * found.accuracy(i)[0] == s]) for s in shares)
+        told += f" Least of {least}, {shares[0]:.2f} %; most of {most}, {shares[1]:.2f} %."
     if len(few) < len(found.worst):
         told += f" Listed are the {len(few)} least accurate of {len(found.worst):,} classes with images."
     return told
+
+
+def which(found: ByClass, classes: list[int]) -> str:
+    """The first of some classes, and how many more there are."""
+    return found.names[classes[0]] + (f" and {len(classes) - 1:,} more" if len(classes) > 1 else "")
 
 
 def class_table(found: ByClass, few: list[int]) -> str:

@@ -63,12 +63,14 @@ REPORT = """
 @page { margin: 14mm; }
 @media print { :root { color-scheme: light; --ground: #fff; --text: #000; --quiet: #444; --line: #bbb; --panel: #fff;
   --bar: #0072b2; --bad: #b3492f; }
-  body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2 { break-after: avoid; }
+  body { max-width: none; padding: 0 1px; font-size: 10pt; } nav { display: none; } h2 { break-after: avoid; }
   h2 + p, caption, thead { break-after: avoid; } p, figure, tr, .card, .tiles div, .facts dd { break-inside: avoid; }
   figure { padding: 0; border: 0; } figure svg { min-width: 0; max-height: 24cm; }
   figure, .wide { overflow: visible; } table { width: 100%; font-size: 7pt; }
   .wide td:not(:last-child) { white-space: normal; } .wide td:last-child { min-width: 0; }
-  td, th { padding-right: .5em; overflow-wrap: anywhere; } caption { font-size: 8pt; } .bar { width: 6rem; }
+  td, th { padding-right: .5em; overflow-wrap: anywhere; } thead th { overflow-wrap: normal; }
+  td:first-child { min-width: 7em; } .wide td[style*="right"]:not(:last-child) { white-space: nowrap; }
+  .facts { font-size: 8pt; } caption { font-size: 8pt; } .bar { width: 6rem; }
   .tiles { grid-template-columns: repeat(4, 1fr); } .tiles dd { font-size: 1.15rem; }
   .cards { grid-template-columns: 1fr 1fr; } }
 """

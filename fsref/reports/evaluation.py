@@ -74,7 +74,8 @@ class Evaluation(Brief):
     @property
     def float_told(self) -> str:
         """What to add to the float accuracy: that it is as told, not measured on these images, or ""."""
-        return ", as the network's file tells" if self.float_accuracy == known_float_accuracy(self.net) else ""
+        told = ", as the network's file tells, perhaps of other images"
+        return told if self.float_accuracy == known_float_accuracy(self.net) else ""
 
     @property
     def answers(self) -> str:

@@ -45,7 +45,8 @@ class Mistakes(Brief):
     def told(self) -> str:
         """How many there are, and which are shown, in a sentence."""
         which = "all of them" if len(self.images) == self.count else f"the first {len(self.images)}"
-        top = "" if self.logits.shape[1] == 1 else f", the {TOP} largest and that of the label, which is red"
+        largest = f", the {TOP} largest and that of the label, which is red; a bar goes from the least to the largest"
+        top = "" if self.logits.shape[1] == 1 else largest
         return f"{self.count:,} wrong; below {which}, with their logits as integers (NET-8){top}."
 
 

@@ -107,6 +107,7 @@ def _spikes(steps: Sequence[Step], axes: Any) -> None:
 def _membrane_axis(axes: Any, thresholds: Sequence[int]) -> None:
     """Make the y axis one of membranes: logarithmic where thresholds fall far, so that the least can be seen."""
     axes.set_ylabel("membrane (units)")
+    axes.yaxis.set_major_formatter(lambda v, _: f"{v:,.10g}")
     falling = min(thresholds) > 0 and all(b < a for a, b in zip(thresholds, thresholds[1:], strict=False))
     if not falling or thresholds[0] < STEEP * thresholds[-1]:
         return

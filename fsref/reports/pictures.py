@@ -31,6 +31,7 @@ LEAST, MOST = 2.0, 20.0  # inches
 NAME = 22  # characters of a name on an axis
 TITLE = 60  # of one above a picture
 ROWS = 120  # populations that an axis has place for
+LINE, BELOW = 8.8, 40  # points that a name needs, and a legend takes from axes that are not placed yet
 # Text stays text, ids are the same, and a PDF carries its fonts as papers have to.
 FILES: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref", "pdf.fonttype": 42}
 UNPLACED: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
@@ -237,7 +238,9 @@ def tall(rows: int, each: float = 0.19, more: float = 1.0) -> float:
 
 def by_population(ax: Any, names: Sequence[str]) -> None:
     """Make the y axis one of populations, the first at the top; of more than there is place for, some are named."""
-    chosen = np.unique(np.linspace(0, len(names) - 1, min(ROWS, len(names))).round().astype(int)).tolist()
+    height = POINTS_PER_INCH * ax.get_window_extent().height / ax.figure.dpi - BELOW
+    count = min(max(2, int(height / LINE)), ROWS, len(names))
+    chosen = np.unique(np.linspace(0, len(names) - 1, count).round().astype(int)).tolist()
     ax.set_yticks(chosen, [short(names[i]) for i in chosen], parse_math=False, **SMALL)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_ylabel("population")

@@ -14,7 +14,7 @@ from fsref.metrics.counts import Counts
 from fsref.metrics.energy import Costs, Energy, costs_of, dense_work_of, energy_pj, in_joules, operations
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
-from fsref.reports.pictures import BARS, EDGE, RULE, SMALL, by_population, canvas, legend, short, tall
+from fsref.reports.pictures import BARS, EDGE, NARROW, RULE, SMALL, by_population, canvas, legend, short, tall
 from fsref.reports.times import counts_of
 
 PARTS = {  # of an energy, by the kinds of operations
@@ -71,7 +71,8 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
         ax.set_yticks(range(len(bars)), [short(name) for name, _ in bars], parse_math=False)
         ax.set_ylim(len(bars) - 0.5, -0.5)
         ax.set_ylabel("network")
-        ax.set_xlim(0, 1.25 * float(whole.max()) / size or 1)
+        room = 1.25 if ax.figure.get_figwidth() >= NARROW else 1.5  # for the number behind a bar
+        ax.set_xlim(0, room * float(whole.max()) / size or 1)
         ax.set_xlabel(f"energy per image ({unit})")
         ax.grid(axis="x", linewidth=0.3)
         legend(ax, f"costs {shown(first.costs.name, 30)}")
@@ -141,7 +142,7 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
                 told: Any = {"ha": "center", "va": "center", "color": ON_DARK if dark else ON_LIGHT}
                 ax.text(column, row, f"{matrix[row, column]:,}", **told, **SMALL)
         bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
-        bar.set_label("wrong, of the label's images (%)")
+        bar.set_label("wrong, of label (%)", **SMALL)
         places = np.unique(np.linspace(0, size - 1, min(CLASSES, size)).round().astype(int)).tolist()
         turned: Any = {"rotation": 90} if any(len(name) > 2 for name in called) else {}
         ax.set_xticks(places, [called[i] for i in places], parse_math=False, **SMALL, **turned)
