@@ -27,7 +27,7 @@ from fsref.simulation.following import following
 from fsref.testing import Case, cases
 from fsref.vectors.case import case_of
 from fsref.vectors.pack import Pack, write
-from handmade import chain, draw, oracle, residual, tiny
+from handmade import chain, draw, gated, oracle, residual, tiny
 from repeatable import LONG, drawn
 
 
@@ -51,7 +51,8 @@ def test_bins_from_the_page_alone(case: Case) -> None:
     """Every bin that a run of drawn images reaches is one that the naive oracle counts from the page, and the other way
     round; none of them is proved unreachable.
     """
-    assert told(cover(case.net, case.images)) == counted(case.net, case.images)
+    found = cover(case.net, case.images)
+    assert told(found) == counted(case.net, case.images) and str(found)
 
 
 @settings(drawn, max_examples=200 if LONG else 20)
@@ -130,6 +131,14 @@ def test_what_was_missed_is_told_in_short(monkeypatch: pytest.MonkeyPatch) -> No
     (short,) = found.sheet().more
     assert ("...", f"and {len(kinds) - 3} more kinds: JSON has every bin") in short.below and len(short.below) == 8
     assert all(group.what in HITS for group in groups(net)) and {g.what for g in groups(tiny())} <= HITS.keys()
+
+
+def test_what_gates_and_views_miss_is_told() -> None:
+    """Bins of gates and views, too, have words for what would hit them: black images miss some of each."""
+    net = gated()
+    assert {"GATE-1", "VIEW-1"} <= {group.rule for group in groups(net)}
+    assert {group.what for group in groups(net)} <= HITS.keys()
+    assert "hit by" in str(cover(net, 0 * draw(net, 1)))
 
 
 def test_json_has_every_bin_that_was_missed() -> None:

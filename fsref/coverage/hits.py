@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsref.coverage import membranes, merges, pools, populations, synapses
+from fsref.coverage import gates, membranes, merges, pools, populations, synapses, views
 
 HITS = {
     merges.ALONE: "an image in which no spike reaches a neuron of the channel",
@@ -45,4 +45,9 @@ HITS = {
     synapses.WEIGHT: "a spike of a source neuron that the weight reads",
     synapses.EXTREME: "the largest code of the source where the weight reads it",
     synapses.WAITS: "a spike of the source in the step",
+    gates.USED: "a neuron of the channel whose code and factor are both other than 0",
+    gates.SIGN: "a spike of the source at a neuron whose factor is so",
+    gates.FACTOR_WAITS: "a spike of the factor in the step",
+    views.ROW: "a spike of the source in the row",
+    views.COLUMN: "a spike of the source in the column",
 }

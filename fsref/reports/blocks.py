@@ -68,7 +68,7 @@ REPORT = """
   figure { padding: 0; border: 0; } figure svg { min-width: 0; max-height: 24cm; }
   figure, .wide { overflow: visible; } table { width: 100%; font-size: 7pt; }
   .wide td:not(:last-child) { white-space: normal; } .wide td:last-child { min-width: 0; }
-  td, th { padding-right: .5em; overflow-wrap: anywhere; } thead th { overflow-wrap: normal; }
+  td, th { padding-right: .9em; overflow-wrap: anywhere; } thead th { overflow-wrap: normal; }
   td:first-child { min-width: 7em; } .wide td[style*="right"]:not(:last-child) { white-space: nowrap; }
   .facts { font-size: 8pt; } caption { font-size: 8pt; } .bar { width: 6rem; }
   .tiles { grid-template-columns: repeat(4, 1fr); } .tiles dd { font-size: 1.15rem; }

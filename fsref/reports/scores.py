@@ -142,7 +142,7 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
                 told: Any = {"ha": "center", "va": "center", "color": ON_DARK if dark else ON_LIGHT}
                 ax.text(column, row, f"{matrix[row, column]:,}", **told, **SMALL)
         bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
-        bar.set_label("wrong, of label (%)", **SMALL)
+        bar.set_label("wrong (%)", **SMALL)
         places = np.unique(np.linspace(0, size - 1, min(CLASSES, size)).round().astype(int)).tolist()
         turned: Any = {"rotation": 90} if any(len(name) > 2 for name in called) else {}
         ax.set_xticks(places, [called[i] for i in places], parse_math=False, **SMALL, **turned)

@@ -45,7 +45,8 @@ def confusion_plot(e: Evaluation, width: float) -> Plot | None:
     least = HEIGHT + (1.7 if max(map(len, names)) > 2 else 0.4)  # inches: long names stand upright
     figure = blank_figure(width, max(least, 1.6 + 0.3 * len(classes)), "COUNT-7")
     scores.confusion(found.matrix[classes][:, classes], names, figure.subplots())
-    told = "Rows are labels, columns the class given; right ones are on the diagonal."
+    told = "Rows are labels, columns the class given; right ones are on the diagonal, "
+    told += "wrong ones darker by their share of the row."
     return Plot("confusion", "What is taken for what", told, figure)
 
 
