@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -34,7 +35,9 @@ from fsref.rate_coding.twin import rate_coded
 from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.reports.page import POLICY, page, write_page
 from fsref.reports.panels import spread
+from fsref.reports.pictures import WIDTH, rendered
 from fsref.reports.plots import plots, write_plots
+from fsref.reports.populations import busiest, clipping
 from fsref.tables import Sheet, cell
 from fsref.verification.outputs import output_errors
 from refusals import error_of
@@ -290,6 +293,19 @@ def test_a_page_tells_why_losses_are_not_told() -> None:
         section = re.findall(r'<section id="losses">.*?</section>', page(seen), re.DOTALL)[0]
         assert ("<svg" in section and "jump" in section) == found
         assert ("cannot be told" in section) != found
+
+
+def test_long_numbers_of_an_axis_do_not_touch(seen: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Millions of SynOps below a panel stand apart from one another, and a share too small for two digits is no 0."""
+    millions = dict.fromkeys(seen.net.named_projections, 4000000.0)
+    monkeypatch.setattr(type(seen.score), "synops_by_projection", property(lambda _: millions))
+    (_, axes) = (figure := busiest(seen, WIDTH).figure).axes
+    rendered(figure, "png")
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    assert all(left.x1 + 4 <= right.x0 for left, right in pairwise(boxes))
+    monkeypatch.setattr(type(seen), "clipped", lambda *_: 3e-5)
+    plot = clipping(seen, WIDTH)
+    assert plot is not None and plot.sentence.endswith(", <0.01 %.")
 
 
 def test_the_clipped_share_is_of_membranes_beyond_the_last_code(seen: Evaluation) -> None:

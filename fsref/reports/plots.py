@@ -50,6 +50,7 @@ def activity(e: Evaluation, width: float) -> Plot:
     above, axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.2, tall(len(names)) - 0.6))
     above.bar(np.arange(plan.steps) + 0.5, spikes.sum(axis=0), 0.9, color=BLUE)
     above.set_ylabel("spikes\nper image" if width < NARROW else "spikes per image")
+    above.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     above.grid(axis="y", linewidth=0.3)
     times.activity(counts, axes)
     place, step = np.unravel_index(int(np.argmax(spikes)), spikes.shape)

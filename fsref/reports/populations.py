@@ -8,9 +8,11 @@ from fsref.reports.evaluation import Evaluation
 from fsref.reports.panels import Plot, panels, side_by_side, some, spread
 from fsref.reports.pictures import BLUE, ORANGE, plain
 from fsref.tables import plural
+from fsref.verification.comparison import percent
 
 BARS = 12  # populations among the busiest
 BINS = 64  # bars of a histogram of codes
+LONG = 1e6  # numbers from here on leave room for few on an axis
 
 
 def maps(e: Evaluation, width: float) -> Plot | None:
@@ -85,7 +87,7 @@ def clipping(e: Evaluation, width: float) -> Plot | None:
     worst = max(shares, key=lambda name: shares[name])
     told = (
         "Membranes at or above 2^K theta, one code beyond the last, of the first "
-        f"{plural(len(e.x), 'image')}; most in {worst}, {100 * shares[worst]:.2f} %."
+        f"{plural(len(e.x), 'image')}; most in {worst}, {percent(shares[worst])} %."
     )
     return Plot("clipped", "Clipped share", told, figure)
 
@@ -102,7 +104,7 @@ def busiest(e: Evaluation, width: float) -> Plot:
     made.barh(range(len(names)), [caused[name] for name in names], color=ORANGE)
     for axes, label in ((sent, "spikes per image"), (made, "SynOps its spikes cause, per image")):
         axes.set_xlabel(label)
-        axes.xaxis.get_major_locator().set_params(nbins=5)
+        axes.xaxis.get_major_locator().set_params(nbins=5 if axes.get_xlim()[1] < LONG else 3)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 10 or not value else f"{value:g}")
         axes.grid(axis="x", linewidth=0.3)
     whole = sum(spikes.values())
