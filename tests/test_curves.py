@@ -277,5 +277,5 @@ def test_a_curve_is_fitted_where_it_has_values() -> None:
     made = Alike.of(root, 0.3, 5.0, np.array([0.3, 5.0]))
     assert made.low == 0.3 and made.high > 5.0
     below = replace(A, arrays=dict(A.arrays) | {"bias": np.zeros(4)})
-    with refused(GraphError, "CONV-15", says=("a: 1 / x: gives infinity or NaN at: 0.0", "finite on")):
+    with refused(GraphError, "CONV-15", says=("a: 1 / x: gives infinity or NaN at: 0.0", "finite")):
         convert(graph(below, curved("curve", formula="1 / x"), B, *TAIL), IMAGES, steps=4)

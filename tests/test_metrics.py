@@ -132,9 +132,9 @@ def test_images_on_a_disk_are_scored_without_growth(tmp_path: Path) -> None:
         np.save(path, np.concatenate([few] * times))
         images = np.load(path, mmap_mode="r")
         labels = np.zeros(len(images), int)
-        fsref.evaluate(net, images[:192], labels[:192], threads=2)
+        fsref.evaluate(net, images[:192], labels[:192], threads=1)
         tracemalloc.start()
-        fsref.evaluate(net, images, labels, threads=2)
+        fsref.evaluate(net, images, labels, threads=1)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     kept = 8 * (3 + len(net.spiking)) * 15 * 192  # labels, predictions and spike counts

@@ -23,7 +23,7 @@ HALVES = (16, 8, 24)  # bits of the lower part of an adder in two parts
 Adding: TypeAlias = Callable[[Ints, Ints], Ints]  # from the sum so far and what is added
 
 
-@lru_cache(maxsize=16)  # of a scene, its parts, and a smaller one beside it
+@lru_cache(maxsize=4)  # more would be beyond the memory that `diff` counts with
 def additions(scene: Scene, together: bool = False) -> tuple[Ints, ...]:
     """What is added spike by spike, projection by projection and in each step by step, or `together` in the steps in
     which a population receives: (B, C, H, W) each, of those that are few; none where gates deliver,

@@ -191,7 +191,7 @@ def _readout(
         ]
         if pairs and within.has("gate") and draw(st.integers(0, 5)) == 5:
             waits = [(a, b) for a, b in pairs if sending.index(b) < sending.index(a)]
-            a, b = draw(st.sampled_from([*pairs, *waits, *waits]))
+            a, b = draw(st.sampled_from([*pairs, *waits, *waits, *waits, *waits]))
             into.append(gate(draw, a, b, worth, name, within))
             shape = a.shape
             continue
@@ -277,7 +277,7 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
     """Adds an FS population behind a gate, where two are `left` perhaps its factor, too, a map or of one place; whether
     it could: products of large codes are left out.
     """
-    a = draw(st.sampled_from([*made.populations, *made.populations[:-1]]))  # the last one sends latest
+    a = draw(st.sampled_from([*made.populations, made.populations[-1]]))  # the last one sends latest
     shape = draw(st.sampled_from([(a.shape[0], 1, 1), a.shape]))
     factors = [p for p in made.populations if p.shape == shape]
     anew, reach = made.name("fs"), reach_of(made.worth[source.name])
@@ -292,8 +292,8 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
     factors = [b for b in factors or [a] if is_gateable(a, b, made.worth)]
     if not factors:
         return False
-    b = draw(st.sampled_from(factors))
-    if a.shape == b.shape and draw(st.sampled_from([False, True, True])):
+    b = draw(st.sampled_from([factors[0], *factors]))  # the first one sends earliest
+    if a.shape == b.shape and draw(st.sampled_from([False, True, True, True, True])):
         b, a = sorted((a, b), key=made.populations.index)  # a factor that is complete long before, and waits
     beside = b if within.free and draw(st.booleans()) else None  # what joins for the offsets: of the shape of a
     if beside is not None and b.shape != a.shape:
