@@ -277,8 +277,8 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
     """Adds an FS population behind a gate, where two are `left` perhaps its factor, too, a map or of one place; whether
     it could: products of large codes are left out.
     """
-    a = draw(st.sampled_from([*made.populations, made.populations[-1]]))  # the last one sends latest
-    shape = draw(st.sampled_from([(a.shape[0], 1, 1), a.shape]))
+    a = draw(st.sampled_from([*made.populations, *2 * made.populations[-1:]]))  # the last one sends latest
+    shape = draw(st.sampled_from([*2 * [(a.shape[0], 1, 1)], *3 * [a.shape]]))
     factors = [p for p in made.populations if p.shape == shape]
     anew, reach = made.name("fs"), reach_of(made.worth[source.name])
     if left > 1 and (not factors or draw(st.booleans())):
@@ -288,13 +288,15 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
             squeezed = conv_to(draw, source, reach, shape, anew, within)[0]
         else:
             return False
-        factors = [_neurons(draw, made, anew, shape, [squeezed], within, (False, True, True))]  # codes of both signs
+        factors = [_neurons(draw, made, anew, shape, [squeezed], within, (True,))]  # codes of both signs
     factors = [b for b in factors or [a] if is_gateable(a, b, made.worth)]
     if not factors:
         return False
-    b = draw(st.sampled_from([factors[0], *factors]))  # the first one sends earliest
+    b = draw(st.sampled_from([*2 * factors[:1], *factors]))  # the first one sends earliest
     if a.shape == b.shape and draw(st.sampled_from([False, True, True, True, True])):
-        b, a = sorted((a, b), key=made.populations.index)  # a factor that is complete long before, and waits
+        alike = [p for p in made.populations if p.shape == a.shape]
+        if is_gateable(alike[-1], alike[0], made.worth):
+            a, b = alike[-1], alike[0]  # a factor that is complete long before, and waits
     beside = b if within.free and draw(st.booleans()) else None  # what joins for the offsets: of the shape of a
     if beside is not None and b.shape != a.shape:
         places = (np.zeros(size, np.int64) for size in a.shape[1:])
