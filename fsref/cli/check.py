@@ -9,7 +9,20 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import FILE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, show, work
+from fsref.cli.options import (
+    FILE,
+    FORCE,
+    JSON,
+    LIMIT,
+    NET,
+    SOURCE,
+    WORK,
+    check_file,
+    images_of,
+    observable_option,
+    show,
+    work,
+)
 from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
@@ -67,13 +80,7 @@ FOR_ALL = ("--prove", "--certificate")
     type=click.Choice(ENGINES),
     help="Compare this engine with the first named (repeatable); all by default.",
 )
-@click.option(
-    "--observable",
-    "observables",
-    multiple=True,
-    type=click.Choice(OBSERVABLES),
-    help="Compare these alone (repeatable); codes alone take least.",
-)
+@observable_option("Compare these alone (repeatable); codes alone take least.")
 @click.option(
     "--for",
     "chip",

@@ -49,11 +49,16 @@ def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]
     return lambda command: reduce(lambda made, option: option(made), reversed(some), command)
 
 
+def observable_option(told: str) -> Callable[[Command], Command]:
+    """--observable, of which there may be several, with its help."""
+    return click.option("--observable", "observables", multiple=True, type=click.Choice(OBSERVABLES), help=told)
+
+
 def record_options(record: str, observable: str) -> Callable[[Command], Command]:
     """The options of what a run records, with their help."""
     return options(
         click.option("--record", "recorded", multiple=True, metavar="POPULATION", help=record),
-        click.option("--observable", "observables", multiple=True, type=click.Choice(OBSERVABLES), help=observable),
+        observable_option(observable),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import UsageError, shown
-from fsref.law.neuron import Ints
+from fsref.metrics.classes import by_class
 from fsref.metrics.counts import Counts
 from fsref.metrics.energy import Costs, Energy, costs_of, dense_work_of, energy_pj, in_joules, operations
 from fsref.metrics.score import Score
@@ -118,7 +118,7 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
     """
     names = names or (found.net.class_names if isinstance(found, Score) else ())
     try:
-        matrix: NDArray[Any] = confused(found) if isinstance(found, Score) else np.asarray(found)
+        matrix: NDArray[Any] = by_class(found).matrix if isinstance(found, Score) else np.asarray(found)
     except ValueError:  # rows of several lengths
         matrix = np.empty(0)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
@@ -150,15 +150,3 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
         ax.set_xlabel("given (class)")
         ax.set_ylabel("label (class)")
     return ax
-
-
-def confused(score: Score) -> Ints:
-    """How many images of each class (rows) a network reads as which (columns), (classes, classes). Errors: UsageError
-    of a score without labels.
-    """
-    if score.labels is None:
-        raise UsageError("RUN-1", "confusion", "the images have no labels", None, "evaluate(net, x, labels)")
-    size = score.net.class_count
-    matrix: Ints = np.zeros((size, size), np.int64)
-    np.add.at(matrix, (score.labels, score.predictions), 1)
-    return matrix
