@@ -29,6 +29,15 @@ def happening() -> Iterator[Meant]:
     yield from _beside()
 
 
+def those(meant: Meant, z: Ints) -> Mask:
+    """Which of spikes (B, K, C, H, W) are meant."""
+    rows = meant.of(z)
+    if rows.ndim < z.ndim:  # by image alone, or by step and address
+        shape = (len(z), int(np.prod(z.shape[1:]))) if rows.ndim == 2 else (*z.shape[:2], int(np.prod(z.shape[2:])))
+        rows = np.broadcast_to(rows, shape).reshape(z.shape)
+    return np.asarray((z > 0) & rows)
+
+
 def at_least(n: int) -> Test:
     """Numbers of n or more."""
     return lambda v: np.asarray(v >= n)

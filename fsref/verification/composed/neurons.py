@@ -14,6 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.tables import Brief
+from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
     Change,
@@ -161,7 +162,16 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
-    return {
+    left = before(scene, own.fired) if is_known(scene) else own.fired[:0]
+    known = (
+        {
+            "where it fired in the last step of the image before": np.broadcast_to(left[:, -1:], own.fired.shape),
+            "where it fired for the image before": np.broadcast_to(left.any(axis=1, keepdims=True), own.fired.shape),
+        }
+        if len(left)
+        else {}
+    )
+    return known | {
         "where it fired in the step before": last > 0,
         "where it fired before": so_far > 0,
         "where it fired in all steps before": (so_far == steps) & (steps > 0),

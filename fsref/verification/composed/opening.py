@@ -60,13 +60,14 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
 
 def _counts(scene: Scene) -> dict[str, Ints | int]:
     """How often a bias may be added, in words, (B, 1, 1, 1)."""
-    trains = [np.asarray(scene.spikes(q.source).any(axis=(2, 3, 4))) for q in scene.into.values()]
+    into = scene.net.into(scene.population.name)
+    trains = [np.asarray(scene.spikes(q.source).any(axis=(2, 3, 4))) for q in into.values()]
     window = max(len(steps[0]) for steps in trains)
     busy = [np.pad(steps, ((0, 0), (window - steps.shape[1], 0))) for steps in trains]
     once = np.logical_or.reduce(busy).sum(axis=1)
     return {
-        "once for each projection": len(scene.into),
-        "once for each projection and once more": len(scene.into) + 1,
+        "once for each projection": len(into),
+        "once for each projection and once more": len(into) + 1,
         "once in each step": window,
         "once in each step that has a spike": once[:, None, None, None],
         "once in each step of the population": max(scene.net.steps[scene.population.name], 1),

@@ -13,6 +13,13 @@ from fsref.tables import Brief
 from fsref.verification.composed.relation import Mask
 
 AGAIN = (2, 4, 8)  # steps behind which all are in again
+TURNS = (  # what is not set anew between windows, and their axes of (B, C, H, W)
+    ("from window to window of a row", (3,)),
+    ("from window to window of a channel", (2, 3)),
+    ("from window to window", (1, 2, 3)),
+    ("from channel to channel", (1,)),
+    ("from row to row", (2,)),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,6 +94,10 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
     yield "places outside of the source fire in all steps", 2, partial(_outside, lambda t: True)
     yield "places outside of the source fire in the first step", 2.1, partial(_outside, lambda t: t == 0)
     yield "a window with a place outside of the source has no candidates", 2, _whole_alone
+    for words, axes in TURNS:
+        yield f"candidates that drop out stay out {words}", 1.9, partial(_kept_out, axes)
+        yield f"the largest train is kept {words}", 1.8, partial(_largest, axes)
+    yield "the train of the window before is there, too, where it is larger", 1.9, _beside
     yield "a window fires once at most", 2.1, partial(_limited, 1)
     for n in (2, 3, 4):
         yield f"a window fires {n} times at most", 2.2, partial(_limited, n)
@@ -171,6 +182,60 @@ def _outside(when: Callable[[int], bool], own: Windows) -> Mask:
 
 def _whole_alone(own: Windows) -> Mask:
     return by_law(own.without(~np.asarray(own.there.all(axis=0))[None]))
+
+
+def _kept_out(axes: tuple[int, ...], own: Windows) -> Mask:
+    """Spikes of windows whose candidates stay out for those that follow along some axes."""
+    return kept_out(own.fired, np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape), axes)
+
+
+def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...]) -> Mask:
+    """Spikes (B, K, C, H, W) of windows that are computed one after another along some axes of (B, C, H, W), each
+    without the candidates that have dropped out before: fired (kh * kw, B, K, C, H, W), there (kh * kw, B, C, H, W).
+    """
+    spikes = np.moveaxis(fired, 2, 0)  # (K, kh * kw, B, C, H, W)
+    steps, count, *sizes = spikes.shape
+    turns = tuple(sizes[axis] for axis in axes)
+    left = tuple(size for axis, size in enumerate(sizes) if axis not in axes)
+    to = tuple(range(len(axes)))
+    each = np.moveaxis(spikes, [axis + 2 for axis in axes], to).reshape(-1, steps, count, *left)
+    inside = np.moveaxis(there, [axis + 1 for axis in axes], to).reshape(-1, count, *left)
+    out = np.zeros((count, *left), np.bool_)
+    found = np.zeros((len(each), steps, *left), np.bool_)
+    for turn, (own, here) in enumerate(zip(each, inside, strict=True)):
+        for t, now in enumerate(own):
+            still = here & ~out
+            found[turn, t] = (now & still).any(axis=0)
+            out = out | (still & ~now & found[turn, t])
+    shaped = np.moveaxis(found.reshape(*turns, steps, *left), to, [axis + 1 for axis in axes])
+    return np.moveaxis(shaped, 0, 1)
+
+
+def _largest(axes: tuple[int, ...], own: Windows) -> Mask:
+    """Spikes of windows whose register keeps the largest train of those before along some axes."""
+    z = by_law(own)
+    words = np.moveaxis(word_of(z), axes, [*range(-len(axes), 0)])
+    flat = np.maximum.accumulate(words.reshape(*words.shape[: -len(axes)], -1), axis=-1)
+    return spikes_of(np.moveaxis(flat.reshape(words.shape), [*range(-len(axes), 0)], axes), z.shape[1])
+
+
+def _beside(own: Windows) -> Mask:
+    z = by_law(own)
+    words = word_of(z)
+    words[..., 1:] = np.maximum(words[..., 1:], words[..., :-1].copy())
+    return spikes_of(words, z.shape[1])
+
+
+def word_of(z: Mask) -> Ints:
+    """The train words (B, C, H, W) of spikes."""
+    powers = 1 << np.arange(z.shape[1] - 1, -1, -1)[:, None, None, None]
+    found: Ints = (z * powers).sum(axis=1)
+    return found
+
+
+def spikes_of(words: Ints, steps: int) -> Mask:
+    """The spikes (B, K, C, H, W) of train words."""
+    return np.asarray(words[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1 == 1)
 
 
 def _limited(most: int, own: Windows) -> Mask:

@@ -103,12 +103,12 @@ def _become(each: Becomes, when: Some[int], part: Part) -> Ints:
 
 
 def _from(name: str, other: Other, where: Inside, part: Part) -> Ints:
-    scene, q = part.scene, part.scene.into[part.of]
-    plane = scene.codes[q.source]
+    read = read_of(part)
+    plane = read.codes
     if name == "neuron":
         rows = plane.reshape(len(plane), -1)
         moved = rows[:, other.of(rows.shape[1])].reshape(plane.shape)
     else:
         moved = np.take(plane, other.of(plane.shape[AXES[name]]), AXES[name])
     changed = np.where(where.of(plane.shape[1:]), moved, plane)
-    return part.right if (changed == plane).all() else delivered(part, q, changed)
+    return part.right if (changed == plane).all() else delivered(part, read.q, changed)

@@ -10,8 +10,10 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
+from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import Read, read_of, rows_of
 from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.tiles import tiles
 from fsref.verification.taps import Taps, taps_of
 
 Move: TypeAlias = tuple[str, float, Callable[[Taps], Taps]]  # what windows do, in words, how dear, and their products
@@ -38,6 +40,9 @@ def moves() -> Iterator[Move]:
     yield from _along(0)
     yield from _along(1)
     yield from _both()
+    yield from tiles()
+    for pitch in pitches():
+        yield f"reads the source as if its {pitch.text}", pitch.dear, partial(_pitched, pitch)
 
 
 def _along(axis: int) -> Iterator[Move]:
@@ -114,6 +119,13 @@ def _weighed(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps
 def _transposed(taps: Taps) -> Taps:
     moved = taps.but(y=taps.x, x=taps.y)
     return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _pitched(pitch: Pitches, taps: Taps) -> Taps:
+    """Addresses that are made with another pitch, as columns of their row."""
+    of_channel, of_row = pitch.of(taps.source, taps.target)
+    _, height, width = taps.source
+    return taps.but(x=taps.x + (of_channel - height * width) * taps.channel + (of_row - width) * taps.y)
 
 
 def _moved(by: int, v: Ints, size: int) -> Ints:
