@@ -107,8 +107,8 @@ def narrow(c: int, y: int, x: int) -> tuple[int, int, int] | None:
 
 
 def pool(kept: str) -> Callable[[Case], Answer]:
-    """A max-pool whose candidates that dropped out stay out in the next window of its row, or that of its channel; or
-    whose largest train stays in a register.
+    """A max-pool whose candidates that dropped out stay out in the next window of its row; whose largest train stays in
+    a register; or in which all candidates drop out that tie.
     """
 
     def answer(case: Case) -> Answer:
@@ -125,6 +125,7 @@ def pool(kept: str) -> Callable[[Case], Answer]:
                         firing = [n for n in still if own[n][t]]
                         found[t, c, y, x] = bool(firing)
                         out |= {n for n in still if firing and n not in firing}
+                        out |= set(firing) if kept == "tied" and len(firing) > 1 else set()
                     most = max(most, int(words_of(found[:, c, y, x])))
                     if kept == "largest":
                         found[:, c, y, x] = trains(most)
@@ -201,6 +202,25 @@ def queue(z: Any) -> Any:
     return found.reshape(z.shape[1:])
 
 
+def fan(case: Case) -> Answer:
+    """Each spike is delivered to the first eight neurons that it has a weight to, in the order of addresses."""
+    (q,) = NET.into("a").values()
+    plane, count = codes(case, "in"), np.zeros((2, ROWS, COLUMNS), np.int64)
+    sums = np.zeros((2, ROWS, COLUMNS), np.int64)
+    for o, y, x, i, r, k in np.ndindex(2, ROWS, COLUMNS, 2, 3, 3):
+        v, u, w = y + r - 1, x + k - 1, int(q.weights[o, i, r, k])
+        if 0 <= v < ROWS and 0 <= u < COLUMNS and w:
+            sums[o, y, x] += w * int(plane[i, v, u]) * (count[i, v, u] < 8)
+            count[i, v, u] += 1
+    return {("in->a", "sums"): sums.ravel(), **neurons("a", sums, (9, -4), 6)}
+
+
+def membranes_before(case: Case) -> Answer:
+    """The membrane behind a step is told as that before it."""
+    opening, right_ones = case.expected["a", "opening"], case.expected["a", "membranes"]
+    return {("a", "membranes"): np.concatenate([opening[None], right_ones[:-1]])}
+
+
 def sends(change: Callable[[Any], Any]) -> Callable[[Case], Answer]:
     """Neurons that fire as they must, and send other spikes (K, neurons)."""
 
@@ -230,6 +250,7 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     "view-late": (view(right, 1), "spikes come a step late [VIEW-1]"),
     "pool-row": (pool("row"), "candidates that drop out stay out from window to window of a row [POOL-1]"),
     "pool-largest": (pool("largest"), "the largest train is kept from window to window of a row [POOL-1]"),
+    "pool-tied": (pool("tied"), "all candidates drop out when several fire [POOL-1]"),
     "gate-step": (gate(lambda a, b, w: a * (b & ~1) * w), "its factor loses its lowest bit [GATE-1]"),
     "gate-first": (gate(lambda a, b, w: ((a & 7) * b + (a & 8)) * w), "a spike of the first step is multiplied by 1"),
     "gate-narrow": (gate(lambda a, b, w: np.minimum(a * b, 63) * w), "the product of code and factor saturates at"),
@@ -239,6 +260,8 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     "tile-twice": (conv(twice), "sees twice what is beyond its tile of 3 columns [PROJ-1]"),
     "pitch": (conv(padded), "reads the source as if its rows lie 1 further apart"),
     "queue": (conv(plain, queue), "8 spikes are sent in a step at most, and the others wait for the next [PROJ-1]"),
+    "fan-out": (fan, "a spike is delivered to the first 8 neurons of its targets alone [PROJ-1]"),
+    "membranes-before": (membranes_before, "yours is that of the step before, of the opening first [OBS-1]"),
     "sent-late": (sends(lambda z: np.concatenate([0 * z[:1], z[:-1]])), "spikes come a step late [EVENT-2]"),
     "sent-arbitrated": (sends(arbitrated), "is lost [EVENT-2]"),
 }

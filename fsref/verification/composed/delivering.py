@@ -43,6 +43,9 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "along a depthwise conv2d": bool(kernel) and inputs == 1 < groups,
         "along a kernel of one place": bool(kernel) and kh * kw == 1,
         "from the input": q.source == scene.net.input.name,
+        "from a max-pool": scene.net[q.source].kind == "max_pool",
+        "from a view": scene.net[q.source].kind == "view",
+        "where its spikes wait": scene.net.schedule.delays[q.source, q.target] > 0,
     }
     ones = np.ones(len(part.right), np.int64)
     return replace(

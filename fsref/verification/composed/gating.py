@@ -11,6 +11,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.projections import Gate
+from fsref.verification.composed.between import spikes_left
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import TIMES, rows_of
 from fsref.verification.composed.earlier import before, is_known
@@ -47,6 +48,7 @@ def _operands(part: Part) -> dict[str, Ints]:
 
 def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What a gate may deliver instead."""
+    yield from spikes_left(parts)
     yield from told_otherwise(parts)
     yield from spikes_otherwise()
     yield from coincides_otherwise()
@@ -60,6 +62,10 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for each in BECOMES:
         pair = "the product of code and factor"
         yield Change(f"in yours {pair} {each.text}", each.dear + 0.5, partial(_product, each.of))
+        spike = "the product of d[t] and factor, of each spike,"
+        yield Change(f"in yours {spike} {each.text}", each.dear + 0.7, partial(_product_of_spike, each.of, False))
+        spike = "the product of weight, d[t] and factor, of each spike,"
+        yield Change(f"in yours {spike} {each.text}", each.dear + 0.7, partial(_product_of_spike, each.of, True))
     for when, (times, what, dear) in product(steps(), TIMES):
         text = f"in yours a spike{when.text} of its factor {what}"
         yield Change(text, dear + 0.2 + when.dear, partial(_factor_spikes, times, when))
@@ -102,6 +108,15 @@ def _elsewhere(name: str, other: Other, values: Ints) -> Ints:
 def _product(of: Callable[[Ints], Ints], part: Part) -> Ints:
     own = _operands(part)
     return rows_of(part, of(own["code"] * own["factor"]) * own["weight"])
+
+
+def _product_of_spike(of: Callable[[Ints], Ints], weighed: bool, part: Part) -> Ints:
+    d, z = _sent(part, _gate(part).source)
+    own = _operands(part)
+    inner, outer = (own["weight"], 1) if weighed else (1, own["weight"])
+    return rows_of(
+        part, sum((z[:, t] * of(d[t] * own["factor"] * inner) * outer for t in range(len(d))), 0 * own["code"])
+    )
 
 
 def _factor_spikes(times: int, when: Some[int], part: Part) -> Ints:

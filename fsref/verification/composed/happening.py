@@ -197,13 +197,11 @@ def _behind_silence(z: Ints) -> Mask:
 
 
 def _grouped(n: int, test: Test, z: Ints) -> Mask:
-    """A test of whole groups of neighbours (B, K, groups, n); what is behind the last of them is not meant."""
+    """A test of groups of neighbours (B, K, groups, n), the last of them filled with such as do not fire."""
     flat = _flat(z)
-    kept = flat.shape[2] // n * n
-    found = np.zeros(flat.shape, np.bool_)
-    groups = flat[:, :, :kept].reshape(*flat.shape[:2], -1, n)
-    found[:, :, :kept] = np.broadcast_to(test(groups), groups.shape).reshape(*flat.shape[:2], kept)
-    return found
+    count = flat.shape[2]
+    groups = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n)
+    return np.broadcast_to(test(groups), groups.shape).reshape(*flat.shape[:2], -1)[:, :, :count]
 
 
 def _all_fire(groups: Ints) -> Mask:

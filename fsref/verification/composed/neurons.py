@@ -115,6 +115,8 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of channel 0": rows[:, :1],
             f"{name} of the last channel": rows[:, channel - 1 :],
             **{f"{name} of the step modulo {n}": rows[np.arange(len(rows)) % n] for n in (4, 8)},
+            f"{name} as if channels lay one step further apart": _apart(rows, 1),
+            f"{name} as if channels lay one step less far apart": _apart(rows, -1),
             **{f"{name} of the channel modulo {n}": rows[:, np.arange(channel) % n] for n in (2, 4, 8, 16)},
             f"{name} of the first step, halved in each": rows[:1] >> np.arange(len(rows))[:, None, None, None],
             f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
@@ -126,6 +128,13 @@ def _operands(own: Neurons) -> dict[str, Ints]:
         "v of the step before": shifted(before, -1, 1),
         "v when its window opens": before[:, :1],
     }
+
+
+def _apart(rows: Ints, by: int) -> Ints:
+    """Rows (K, C, 1, 1) of a table whose channels are read so much further apart than they lie, around the end."""
+    t, c = np.ogrid[: len(rows), : rows.shape[1]]
+    found: Ints = rows[:, :, 0, 0].T.ravel()[(c * (len(rows) + by) + t) % rows.size]
+    return found[:, :, None, None]
 
 
 def _values(own: Neurons) -> dict[str, Ints]:

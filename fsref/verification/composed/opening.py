@@ -54,6 +54,7 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
         f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)
     }
     operands["last projection"] = [none, *each][-1]
+    operands["alone that came last"] = [none, *sums.values()][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
     return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
 
@@ -98,6 +99,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         elif rest == "projection":
             for times, what in ((0, "is left out"), (2, "counts twice"), (-1, "is taken off")):
                 yield Change(f"in yours the {name} {what}", 1.8, partial(_more, name, times - 1))
+    text = "in yours the bias and the last projection alone count"
+    yield Change(text, 1.9, lambda part: part.operands["bias"] + part.operands["alone that came last"])
     for name in names:
         if name.startswith("bias, "):
             yield _instead(f"in yours the bias counts {name.removeprefix('bias, ')}", 2, "bias", column(name))

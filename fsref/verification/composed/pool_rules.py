@@ -81,6 +81,7 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
         of_tied = partial(_one_of_tied, where)
         yield f"of candidates that fire together the {name} alone stays in", 1.9, of_tied
         yield f"the {name} candidate that fires is the only one from there on", 2.1, partial(_one_for_ever, where)
+    yield "all candidates drop out when several fire", 2, lambda own: followed(own, _any, _none_of_tied)
     yield "a window fires when all that are in fire", 2, lambda own: followed(own, _all_in, _stay)
     yield "a window fires when an odd number of candidates fires", 2.3, lambda own: followed(own, _odd, _stay)
     yield "a window in which several candidates fire does not fire", 2.1, lambda own: followed(own, _alone, _stay)
@@ -133,6 +134,10 @@ def _only(where: int, spikes: Mask) -> Mask:
     rank: Ints = np.cumsum(rows, axis=0) - rows
     found = rows & (rank == 0)
     return np.asarray(found if where == 0 else found[::-1])
+
+
+def _none_of_tied(t: int, spikes: Mask, still: Mask, z: Mask) -> Mask:
+    return _stay(t, spikes, still, z) & ((spikes & still).sum(axis=0) < 2)
 
 
 def _all_in(t: int, spikes: Mask, still: Mask) -> Mask:

@@ -1,4 +1,4 @@
-"""Products that reach over the border of a tile, where a map is computed in tiles (CONFORM-7)."""
+"""Products that do not come: beyond the border of a tile, and behind the first ones of a spike (CONFORM-7)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fsref.verification.taps import Taps
 
 SIZES = (2, 3, 4, 8, 16)  # of tiles
 AXES = (("rows", (0,)), ("columns", (1,)), ("rows and columns", (0, 1)))
+FANS = (1, 2, 4, 8, 16, 32, 64)  # neurons to which a spike is delivered
 Reach: TypeAlias = Callable[[Taps, int, int], NDArray[np.bool_]]  # along an axis, of tiles of so many
 
 
@@ -26,6 +27,41 @@ def tiles() -> Iterator[tuple[str, float, Callable[[Taps], Taps]]]:
                 dear = 2 + far + 0.1 * len(axes)
                 yield f"sees nothing beyond its {tile}", dear, partial(_lost, reaches, axes, n)
                 yield f"sees twice what is beyond its {tile}", dear + 0.2, partial(_twice, reaches, axes, n)
+
+
+def fans() -> Iterator[tuple[str, float, Callable[[Taps], Taps]]]:
+    """Spikes that are delivered to some neurons alone."""
+    for n in FANS:
+        many = "one neuron" if n == 1 else f"{n} neurons"
+        yield f"is delivered to the first {many} of its targets alone", 2, partial(_first, n)
+        yield f"is not delivered to the last {many} of its targets", 2.4, partial(_last, n)
+
+
+def _ranks(taps: Taps) -> tuple[Ints, Ints]:
+    """How many products of the same place of the source, along weights that are not 0, are at neurons before, and are
+    behind: each with the shape of all products.
+    """
+    arrays = (taps.o, taps.oy, taps.ox, taps.i, taps.r, taps.c, taps.weight, taps.there)
+    shape = np.broadcast_shapes(*(each.shape for each in arrays))
+    _, height, width = taps.source
+    address = np.broadcast_to((taps.channel * height + taps.y) * width + taps.x, shape).ravel()
+    w = np.broadcast_to(taps.q.weights.ravel()[taps.weight], shape).ravel()
+    kept = np.flatnonzero(np.broadcast_to(taps.there, shape).ravel() & (w != 0))
+    order = kept[np.argsort(address[kept], kind="stable")]  # products lie in the order of neurons
+    sorted_ = address[order]
+    first, end = (np.searchsorted(sorted_, sorted_, side=side) for side in ("left", "right"))
+    before, behind = np.zeros(len(w), np.int64), np.zeros(len(w), np.int64)
+    before[order] = np.arange(len(order)) - first
+    behind[order] = end - 1 - np.arange(len(order))
+    return before.reshape(shape), behind.reshape(shape)
+
+
+def _first(n: int, taps: Taps) -> Taps:
+    return taps.but(there=taps.there & (_ranks(taps)[0] < n))
+
+
+def _last(n: int, taps: Taps) -> Taps:
+    return taps.but(there=taps.there & (_ranks(taps)[1] >= n))
 
 
 def _of_target(taps: Taps, axis: int, n: int) -> NDArray[np.bool_]:

@@ -23,6 +23,8 @@ def telling(scene: Scene, seen: Ints, right: Ints) -> Part:
     operands = {f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}": moved(right, by) for by in BESIDE}
     if right.ndim == 5:
         operands |= {"the step before": shifted(right, -1, 1), "the next step": shifted(right, 1, 1)}
+        first = right[:, 0] if scene.opening is None else scene.opening
+        operands["the step before, of the opening first"] = np.concatenate([first[:, None], right[:, :-1]], axis=1)
     return part_of(scene, seen, right, operands, {"it": right}, {})
 
 
