@@ -5,16 +5,20 @@ each planted by hand; and none where one integer more is wrong (CONFORM-7).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import fsref
 from fsref import FS, Conv2d, Dense, Gate, Input, MaxPool, Network, Readout, View, fs_relu
 from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
 from fsref.conformance.suspects import Evidence, behind
+from fsref.simulation.recording import Record
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
+from fsref.verification.differences import compare_dump
 
 K, ROWS, COLUMNS = 4, 4, 6  # of the source
 SHOWN = ([2, 0, -1, 3], [4, 1, -1, 0, 5])  # rows and columns of the view
@@ -388,3 +392,17 @@ def test_what_is_left_of_the_image_before_is_named(name: str) -> None:
     key = rows[at].difference.place, rows[at].difference.observable  # type: ignore[union-attr]
     answers[key].ravel()[-1] ^= 3
     assert not behind([*rows[:at], driven(case(at), answers), *rows[at + 1 :]]).hints
+
+
+@pytest.mark.parametrize("observables", [("spikes",), ("opening", "spikes"), ("spikes", "codes")])
+def test_diff_says_which_spikes_come_a_step_late(observables: tuple[str, ...]) -> None:
+    """Of a dump in which the trains of a channel come a step late `diff` says so, whatever else was observed."""
+    images = np.random.default_rng(4).integers(0, 16, (6, 2, ROWS, COLUMNS)).astype(np.uint8)
+    dump = fsref.run(NET, images, record=Record(["a", "b"], observables)).trace
+    assert dump is not None
+    words = np.asarray(dump.arrays["a", "spikes"])
+    late = np.where(np.arange(words.shape[1]) >= ROWS * COLUMNS, words >> 1, words)
+    told = {**dump.arrays, ("a", "spikes"): late}
+    told |= {("a", "codes"): late.astype(np.int64)} if "codes" in observables else {}
+    (found,) = (p for p in compare_dump(NET, images, replace(dump, arrays=told)).populations if p.name == "a")
+    assert "spikes come a step late, in the last channel [EVENT-2]" in found.judged.hints[0].text, found.judged

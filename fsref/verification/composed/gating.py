@@ -32,7 +32,12 @@ def gating(scene: Scene, name: str, seen: Ints) -> Part:
     operands = _operands(part)
     rows = {word: rows_of(part, np.broadcast_to(operands[word], seen.shape)) for word in operands}
     values = {"the sum": part.right, **{OPERANDS[word]: own for word, own in rows.items()}}
-    return replace(part, values=values, operands={**part.operands, **rows})
+    gate, net = scene.net.gates[name], scene.net
+    facts = {
+        "K of the source": net.steps[gate.source] + 0 * part.right,
+        "where its spikes wait": (net.schedule.delays[gate.source, gate.target] > 0) + 0 * part.right,
+    }
+    return replace(part, values=values, operands={**part.operands, **rows}, facts={**part.facts, **facts})
 
 
 def _gate(part: Part) -> Gate:
