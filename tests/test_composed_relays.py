@@ -225,6 +225,12 @@ def membranes_before(case: Case) -> Answer:
     return {("a", "membranes"): np.concatenate([opening[None], right_ones[:-1]])}
 
 
+def held(z: Any) -> Any:
+    """A register holds the spikes for a step, and those of the first step at once, too."""
+    late = np.concatenate([z[:1], z[:-1]])
+    return (late * (1 << np.arange(K - 1, -1, -1)).reshape(-1, 1, 1, 1)).sum(axis=0)
+
+
 def sends(change: Callable[[Any], Any]) -> Callable[[Case], Answer]:
     """Neurons that fire as they must, and send other spikes (K, neurons)."""
 
@@ -264,6 +270,7 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     "tile-twice": (conv(twice), "sees twice what is beyond its tile of 3 columns [PROJ-1]"),
     "pitch": (conv(padded), "reads the source as if its rows lie 1 further apart"),
     "queue": (conv(plain, queue), "8 spikes are sent in a step at most, and the others wait for the next [PROJ-1]"),
+    "held": (conv(plain, held), "spikes come a step late, those of the first step twice [PROJ-1]"),
     "fan-out": (fan, "a spike is delivered to the first 8 neurons of its targets alone [PROJ-1]"),
     "membranes-before": (membranes_before, "yours is that of the step before, of the opening first [OBS-1]"),
     "sent-late": (sends(lambda z: np.concatenate([0 * z[:1], z[:-1]])), "spikes come a step late [EVENT-2]"),

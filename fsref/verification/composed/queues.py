@@ -16,6 +16,11 @@ Send: TypeAlias = Callable[[Ints], Ints]  # how often each is sent of spikes (B,
 
 def queues() -> Iterator[tuple[str, float, Send]]:
     """What is sent of spikes that wait, in words, and how dear these are."""
+    yield (
+        "spikes come a step late, those of the first step twice",
+        2,
+        lambda z: np.concatenate([z[:, :1], z[:, :-1]], 1),
+    )
     for n in RATES:
         many = "one spike is" if n == 1 else f"{n} spikes are"
         yield f"{many} sent in a step at most, and the others wait for the next", 2, partial(_drained, n)
