@@ -231,6 +231,21 @@ def held(z: Any) -> Any:
     return (late * (1 << np.arange(K - 1, -1, -1)).reshape(-1, 1, 1, 1)).sum(axis=0)
 
 
+def hazard(case: Case) -> Answer:
+    """Each spike of a step takes a turn; what it adds to a neuron is lost when the next one adds to it, too."""
+    (q,) = NET.into("a").values()
+    z, sums = trains(codes(case, "in")), np.zeros((2, ROWS, COLUMNS), np.int64)
+    for t, o, y, x in np.ndindex(K, 2, ROWS, COLUMNS):
+        turns = [tuple(at) for at in np.argwhere(z[t])]
+        added = [0] * len(turns)
+        for turn, (i, v, u) in enumerate(turns):
+            r, k = v - y + 1, u - x + 1
+            added[turn] = int(q.weights[o, i, r, k]) << (K - 1 - t) if 0 <= r < 3 and 0 <= k < 3 else 0
+        kept = [more for more, behind_it in zip(added, [*added[1:], 0], strict=True) if not behind_it]
+        sums[o, y, x] += sum(kept)
+    return {("in->a", "sums"): sums.ravel(), **neurons("a", sums, (9, -4), 6)}
+
+
 def sends(change: Callable[[Any], Any]) -> Callable[[Case], Answer]:
     """Neurons that fire as they must, and send other spikes (K, neurons)."""
 
@@ -270,6 +285,7 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     "tile-twice": (conv(twice), "sees twice what is beyond its tile of 3 columns [PROJ-1]"),
     "pitch": (conv(padded), "reads the source as if its rows lie 1 further apart"),
     "queue": (conv(plain, queue), "8 spikes are sent in a step at most, and the others wait for the next [PROJ-1]"),
+    "hazard": (hazard, "a product at whose neuron the spike right behind its own arrives, too, is lost [PROJ-1]"),
     "held": (conv(plain, held), "spikes come a step late, those of the first step twice [PROJ-1]"),
     "fan-out": (fan, "a spike is delivered to the first 8 neurons of its targets alone [PROJ-1]"),
     "membranes-before": (membranes_before, "yours is that of the step before, of the opening first [OBS-1]"),
