@@ -50,6 +50,7 @@ WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes 
 DEAREST = float("inf")
 ROWS = 2**18  # of all scenes that are judged, each with some fifty columns
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
+Known = dict[tuple[str | bytes, ...], list[Composed]]  # what gives a step, by its words and rows
 Fired = Callable[[Scene, FS, Neurons], Iterator[tuple[str, Part]]]  # the steps of neurons
 
 
@@ -97,8 +98,9 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     small = sorted(scenes, key=lambda scene: (not scene.unlike.any(), scene.codes[scene.population.name][0].size))
     probes = [] if is_known(small[0]) else [probe(small[0]) for probe in (_probe, _many)]
     shortest: list[Composed] = []
+    known: Known = {}
     for relations in readings([*probes, *scenes]):
-        each = _each(relation for relation in relations if relation.wrong)
+        each = _each((relation for relation in relations if relation.wrong), known)
         found = each[0] if len(each) == 1 else [_together(each)] if each else []
         if found and found[0].dear < min((one.dear for one in shortest), default=DEAREST):
             shortest = found
@@ -114,13 +116,18 @@ def _together(each: Sequence[Sequence[Composed]]) -> Composed:
     return Composed(text, each[0][0].rule, dear, unsaid)
 
 
-def _each(wrong: Iterable[Relation]) -> list[list[Composed]]:
-    """What gives each of the steps that are wrong; nothing where one of them has no words."""
+def _each(wrong: Iterable[Relation], known: Known) -> list[list[Composed]]:
+    """What gives each of the steps that are wrong; nothing where one of them has no words. What another reading has
+    `known` to give the same step, or that nothing does, is not sought again.
+    """
     each = []
     for relation in wrong:
-        if not (found := fitting(relation)):
+        key = relation.says, *(values.tobytes() for part in relation.parts for values in (part.seen, part.right))
+        if key not in known:
+            known[key] = fitting(relation)
+        if not known[key]:
             return []
-        each.append(found)
+        each.append(known[key])
     return each
 
 
