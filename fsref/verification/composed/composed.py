@@ -50,7 +50,7 @@ WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes 
 DEAREST = float("inf")
 ROWS = 2**18  # of all scenes that are judged, each with some fifty columns
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
-Known = dict[tuple[str | bytes, ...], list[Composed]]  # what gives a step, by its words and rows
+Known = dict[tuple[str, bytes], list[Composed]]  # what gives a step, by its words and rows
 Fired = Callable[[Scene, FS, Neurons], Iterator[tuple[str, Part]]]  # the steps of neurons
 
 
@@ -122,7 +122,7 @@ def _each(wrong: Iterable[Relation], known: Known) -> list[list[Composed]]:
     """
     each = []
     for relation in wrong:
-        key = relation.says, *(values.tobytes() for part in relation.parts for values in (part.seen, part.right))
+        key = relation.says, b"".join(rows.tobytes() for part in relation.parts for rows in (part.seen, part.right))
         if key not in known:
             known[key] = fitting(relation)
         if not known[key]:
@@ -270,11 +270,11 @@ def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterat
         sums = dict.fromkeys(scene.sums, seen.astype(np.int64) - p.bias_map)
     if begun_by_law(scene, p):
         if scene.their_sums or of_sums:
-            for name, own in sums.items():
+            for name, values in sums.items():
                 if name in scene.into:
-                    yield "sums", delivering(scene, name, own)
+                    yield "sums", delivering(scene, name, values)
                 else:
-                    yield "gate", gating(scene, name, own)
+                    yield "gate", gating(scene, name, values)
         if seen is not None and not scene.sums_alone:
             yield "opening", opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
     match p:

@@ -171,16 +171,7 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
-    left = before(scene, own.fired) if is_known(scene) else own.fired[:0]
-    known = (
-        {
-            "where it fired in the last step of the image before": np.broadcast_to(left[:, -1:], own.fired.shape),
-            "where it fired for the image before": np.broadcast_to(left.any(axis=1, keepdims=True), own.fired.shape),
-        }
-        if len(left)
-        else {}
-    )
-    return known | {
+    return _flags_before(scene, own) | {
         "where it fired in the step before": last > 0,
         "where it fired before": so_far > 0,
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
@@ -191,6 +182,17 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
         "where T is 0 or less": own.T <= 0,
         "where T is not h": own.T != own.h,
         "where no spike arrives at any neuron": silent,
+    }
+
+
+def _flags_before(scene: Scene, own: Neurons) -> dict[str, Any]:
+    """What may hold of the image before, where it is known."""
+    if not is_known(scene):
+        return {}
+    left, shape = before(scene, own.fired.astype(np.int64)) > 0, own.fired.shape
+    return {
+        "where it fired in the last step of the image before": np.broadcast_to(left[:, -1:], shape),
+        "where it fired for the image before": np.broadcast_to(left.any(axis=1, keepdims=True), shape),
     }
 
 

@@ -101,7 +101,8 @@ def _written(pitch: Pitches, given: Given, part: Part) -> Ints | None:
         return None
     flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
     found, kept = np.zeros_like(flat), at < flat.shape[-1]
-    np.add.at(found, (..., at[kept]), flat[..., kept])
+    places: Any = (..., at[kept])
+    np.add.at(found, places, flat[..., kept])
     return found.ravel()
 
 
@@ -112,7 +113,8 @@ def _read(pitch: Pitches, part: Part) -> Ints | None:
         return None
     flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
     kept = at < flat.shape[-1]
-    return (flat[..., np.where(kept, at, 0)] * kept).ravel()
+    values: Ints = flat[..., np.where(kept, at, 0)] * kept
+    return values.ravel()
 
 
 def taken_elsewhere(what: str, given: Given, *names: str) -> Iterator[Change]:

@@ -137,7 +137,7 @@ def _only(where: int, spikes: Mask) -> Mask:
 
 
 def _none_of_tied(t: int, spikes: Mask, still: Mask, z: Mask) -> Mask:
-    return _stay(t, spikes, still, z) & ((spikes & still).sum(axis=0) < 2)
+    return np.asarray(_stay(t, spikes, still, z) & ((spikes & still).sum(axis=0) < 2))
 
 
 def _all_in(t: int, spikes: Mask, still: Mask) -> Mask:
