@@ -4,8 +4,9 @@ each planted by hand; and none where one integer more is wrong (CONFORM-7).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from fsref.conformance.suspects import Evidence, behind
 from fsref.simulation.recording import Record
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
+from fsref.verification.composed import composed
+from fsref.verification.composed.composed import Changes
+from fsref.verification.composed.relation import Change, Part
 from fsref.verification.differences import compare_dump
 
 K, ROWS, COLUMNS = 4, 4, 6  # of the source
@@ -112,7 +116,7 @@ def narrow(c: int, y: int, x: int) -> tuple[int, int, int] | None:
 
 def pool(kept: str) -> Callable[[Case], Answer]:
     """A max-pool whose candidates that dropped out stay out in the next window of its row; whose largest train stays in
-    a register; or in which all candidates drop out that tie.
+    a register; in which all candidates drop out that tie; or some in the first step alone.
     """
 
     def answer(case: Case) -> Answer:
@@ -128,7 +132,7 @@ def pool(kept: str) -> Callable[[Case], Answer]:
                         still = [n for n in range(4) if n not in out]
                         firing = [n for n in still if own[n][t]]
                         found[t, c, y, x] = bool(firing)
-                        out |= {n for n in still if firing and n not in firing}
+                        out |= {n for n in still if firing and n not in firing and (kept != "once" or t == 0)}
                         out |= set(firing) if kept == "tied" and len(firing) > 1 else set()
                     most = max(most, int(words_of(found[:, c, y, x])))
                     if kept == "largest":
@@ -193,6 +197,14 @@ def padded(y: int, x: int, i: int, v: int, u: int, plane: Any) -> int:
     """With rows one longer than they are; nothing behind the end."""
     address = (i * ROWS + v) * (COLUMNS + 1) + u
     return int(plane.ravel()[address]) if address < plane.size else 0
+
+
+def banks(z: Any) -> Any:
+    """Even and odd addresses have a queue each, which holds three spikes of a step."""
+    found = z.copy().reshape(K, -1)
+    for t, parity in np.ndindex(K, 2):
+        found[t, np.flatnonzero(found[t, parity::2])[3:] * 2 + parity] = 0
+    return (found * (1 << np.arange(K - 1, -1, -1))[:, None]).sum(axis=0).reshape(z.shape[1:])
 
 
 def queue(z: Any) -> Any:
@@ -276,6 +288,11 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     "pool-row": (pool("row"), "candidates that drop out stay out from window to window of a row [POOL-1]"),
     "pool-largest": (pool("largest"), "the largest train is kept from window to window of a row [POOL-1]"),
     "pool-tied": (pool("tied"), "all candidates drop out when several fire [POOL-1]"),
+    "pool-once": (pool("once"), "candidates drop out in the first step alone [POOL-1]"),
+    "gate-added": (
+        gate(lambda a, b, w: (a + sum(a >> t & 1 for t in range(K)) * b) * w),
+        "each spike delivers w times the sum of d[t] and its factor [GATE-1]",
+    ),
     "gate-step": (gate(lambda a, b, w: a * (b & ~1) * w), "its factor loses its lowest bit [GATE-1]"),
     "gate-first": (gate(lambda a, b, w: ((a & 7) * b + (a & 8)) * w), "a spike of the first step is multiplied by 1"),
     "gate-narrow": (gate(lambda a, b, w: np.minimum(a * b, 63) * w), "the product of code and factor saturates at"),
@@ -286,6 +303,8 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     "pitch": (conv(padded), "reads the source as if its rows lie 1 further apart"),
     "queue": (conv(plain, queue), "8 spikes are sent in a step at most, and the others wait for the next [PROJ-1]"),
     "hazard": (hazard, "a product at whose neuron the spike right behind its own arrives, too, is lost [PROJ-1]"),
+    "banks": (conv(plain, banks), "whose addresses are alike modulo 2 is lost [PROJ-1]"),
+    "counts": (conv(plain, lambda z: z.sum(axis=0)), "a spike is worth 1, whatever d is [PROJ-1]"),
     "held": (conv(plain, held), "spikes come a step late, those of the first step twice [PROJ-1]"),
     "fan-out": (fan, "a spike is delivered to the first 8 neurons of its targets alone [PROJ-1]"),
     "membranes-before": (membranes_before, "yours is that of the step before, of the opening first [OBS-1]"),
@@ -326,9 +345,18 @@ def test_what_is_planted_is_named_first(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_one_integer_more_that_is_wrong_has_no_words(name: str) -> None:
-    """Where an integer of one case is wrong by something else no words are said."""
+def test_one_integer_more_that_is_wrong_has_no_words(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an integer of one case is wrong by something else the words of what is planted are not said, and no others
+    made of them. Other words are not sought: that would take long.
+    """
     answer, words = PLANTED[name]
+    core = words.partition(" [")[0]
+
+    def some(parts: Sequence[Part], changes: Changes) -> Iterator[Change]:
+        yield from (change for change in changes(parts) if core in change.text or change.text in core)
+
+    law = {kind: (says, rule, partial(some, changes=changes)) for kind, (says, rule, changes) in composed.LAW.items()}
+    monkeypatch.setattr(composed, "LAW", law)
     rows = []
     for seed in range(8):
         own, given = case(seed), answer(case(seed))
@@ -338,7 +366,7 @@ def test_one_integer_more_that_is_wrong_has_no_words(name: str) -> None:
             given[key][np.flatnonzero(given[key])[3]] ^= 5
         rows.append(driven(own, given))
     found = judged(rows)
-    assert not any(words in hint.text for hint in found.hints), found.hints
+    assert not found.hints and found.observed
 
 
 class Kept:

@@ -79,6 +79,7 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for when in steps()[1:]:
         text = f"in yours a spike{when.text} is multiplied by 1, not by its factor"
         yield Change(text, 1.8 + when.dear, partial(_alone, when))
+    yield Change("in yours each spike delivers w times the sum of d[t] and its factor", 2.1, _added)
     for by in range(1, 5):
         text = f"in yours what came of its factor {by} step{'s' * (by > 1)} before is multiplied by"
         yield Change(text, 2.4, partial(_incomplete, by))
@@ -147,6 +148,12 @@ def _alone(when: Some[int], part: Part) -> Ints:
     own = _operands(part)
     some = (d * when.of(len(d))[:, None, None, None] * z).sum(axis=1)
     return rows_of(part, ((own["code"] - some) * own["factor"] + some) * own["weight"])
+
+
+def _added(part: Part) -> Ints:
+    d, z = _sent(part, _gate(part).source)
+    own = _operands(part)
+    return rows_of(part, (own["code"] + z.sum(axis=1) * own["factor"]) * own["weight"])
 
 
 def _incomplete(by: int, part: Part) -> Ints:

@@ -41,6 +41,8 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     for words, by in (("before", -1), ("behind", 1)):
         operands[f"bias of the channel {words}"] = shifted(bias, by, 0)
         operands[f"bias of the neuron {words}"] = moved(bias, by)
+        operands[f"bias of the channel {words}, 0 beyond the ends"] = _there(bias, by * p.shape[1] * p.shape[2])
+        operands[f"bias of the neuron {words}, 0 beyond the ends"] = _there(bias, by)
     operands |= {"bias of channel 0": bias[:1], "bias of the last channel": bias[-1:]}
     for by in BESIDE:
         words = f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}"
@@ -76,12 +78,12 @@ def _counts(scene: Scene) -> dict[str, Ints | int]:
 
 
 def _there(total: Ints, by: int) -> Ints:
-    """The sums of other neurons, 0 beyond the ends."""
-    rows = total.reshape(len(total), -1)
+    """Values (..., C, H, W) of the neuron `by` addresses on, 0 beyond the ends."""
+    rows = total.reshape(*total.shape[:-3], -1)
     found = np.zeros_like(rows)
-    at = np.arange(rows.shape[1])
-    kept = (at + by >= 0) & (at + by < rows.shape[1])
-    found[:, at[kept]] = rows[:, at[kept] + by]
+    at = np.arange(rows.shape[-1])
+    kept = (at + by >= 0) & (at + by < len(at))
+    found[..., at[kept]] = rows[..., at[kept] + by]
     return found.reshape(total.shape)
 
 

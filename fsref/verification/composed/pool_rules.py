@@ -90,6 +90,7 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
         yield f"all candidates are in again behind each {n} steps", 2.2, partial(_again, n)
     for word, step in (("first", 0), ("second", 1), ("last", -1)):
         yield f"no candidate drops out in the {word} step", 1.9, partial(_kept_in, step)
+        yield f"candidates drop out in the {word} step alone", 2, partial(_dropped_in, step)
         yield f"all candidates count in the {word} step", 1.9, partial(_all_count, step)
         yield f"no window fires in the {word} step, though candidates drop out", 2.2, partial(_silent, step)
     yield "places outside of the source fire in all steps", 2, partial(_outside, lambda t: True)
@@ -166,6 +167,11 @@ def _again(n: int, own: Windows) -> Mask:
 def _kept_in(step: int, own: Windows) -> Mask:
     at = step % own.fired.shape[2]
     return followed(own, _any, lambda t, s, i, z: i if t == at else _stay(t, s, i, z))
+
+
+def _dropped_in(step: int, own: Windows) -> Mask:
+    at = step % own.fired.shape[2]
+    return followed(own, _any, lambda t, s, i, z: _stay(t, s, i, z) if t == at else i)
 
 
 def _all_count(step: int, own: Windows) -> Mask:
