@@ -293,6 +293,7 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
         gate(lambda a, b, w: (a + sum(a >> t & 1 for t in range(K)) * b) * w),
         "each spike delivers w times the sum of d[t] and its factor [GATE-1]",
     ),
+    "gate-squared": (gate(lambda a, b, w: a * b * w * w), "its weight is multiplied twice [GATE-1]"),
     "gate-step": (gate(lambda a, b, w: a * (b & ~1) * w), "its factor loses its lowest bit [GATE-1]"),
     "gate-first": (gate(lambda a, b, w: ((a & 7) * b + (a & 8)) * w), "a spike of the first step is multiplied by 1"),
     "gate-narrow": (gate(lambda a, b, w: np.minimum(a * b, 63) * w), "the product of code and factor saturates at"),
@@ -409,6 +410,14 @@ class Kept:
             own
         )
 
+    def sent_again(self, own: Case) -> Answer:
+        """What a neuron sent in the last step it sends in the first one of the next image, too."""
+        found = trains(own.expected["a", "spikes"]).reshape(K, 2, ROWS, COLUMNS)
+        last, self.fired = self.fired, found[-1]
+        found = found.copy()
+        found[0] |= last
+        return told("a", found)
+
     def flag(self, own: Case) -> Answer:
         """A neuron that fired in the last step does not fire in the first one of the next image."""
         v = own.expected["a", "opening"].reshape(2, ROWS, COLUMNS)
@@ -427,6 +436,7 @@ LEFT = {
     "code_register": "yours adds what it told of the image before",
     "factor_register": "its factor is that of the image before [GATE-1]",
     "pipeline": "spikes of the last step of the image before in the first step, too [PROJ-1]",
+    "sent_again": "in the last step of the image before in the first step, too [EVENT-2]",
     "flag": "yours does not fire, in the first step, where it fired in the last step of the image before [FS-2]",
 }
 

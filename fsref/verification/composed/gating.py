@@ -60,6 +60,7 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for word, told in OPERANDS.items():
         for each in BECOMES:
             yield Change(f"in yours {told} {each.text}", each.dear + 0.3, partial(_with, word, each.of))
+        yield Change(f"in yours {told} is multiplied twice", 1.9, partial(_with, word, np.square))
         for name, other in elsewhere("channel", "row", "column", "neuron"):
             if word != "weight" or name == "channel":
                 text = f"in yours {told} is that of {other.text}"

@@ -35,6 +35,8 @@ def sends_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = "yours sends what was to be sent for the image before"
         yield Change(text, 1.5, partial(_of_image_before, lambda now, then: then))
         yield Change(f"{text}, too", 1.6, partial(_of_image_before, np.maximum))
+        text = "yours sends what was to be sent in the last step of the image before in the first step, too"
+        yield Change(text, 1.7, partial(_of_image_before, _last_first))
 
 
 def sendings() -> Iterator[tuple[str, float, Send]]:
@@ -61,6 +63,12 @@ def _sent(of: Send, part: Part) -> Ints | None:
 def _of_image_before(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
     z = arranged(part, part.right)
     return None if z is None else put(z, before(part.scene, z)).ravel()
+
+
+def _last_first(now: Ints, then: Ints) -> Ints:
+    found = now.copy()
+    found[:, 0] |= then[:, -1]
+    return found
 
 
 def _lost(meant: Meant, z: Ints) -> Ints:
