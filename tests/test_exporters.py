@@ -48,8 +48,11 @@ def values_of(model: Any, x: np.ndarray, names: list[str]) -> list[np.ndarray]:
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         # The model as it is written: integers into which quantisers are fused are rounded otherwise.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # Where a processor has no dots of bytes, its faster products of them saturate at 16 bits.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        if any(node.op_type == "QLinearConv" for node in whole.graph.node):
+            # What are integers already is not fused into; and where a processor has no dots of bytes, its faster
+            # products of them saturate at 16 bits, unless they are replaced when a model is optimised.
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+            options.add_session_config_entry("session.x64quantprecision", "1")
         session = ort.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
     made = [session.run(names, {entry.name: np.ascontiguousarray(image[None])}) for image in x]
     return [np.concatenate(parts) for parts in zip(*made, strict=True)]
