@@ -21,6 +21,7 @@ from fsref.engines.engine import Counter, Simulator, Wanted
 from fsref.engines.event_bytes import counting_bytes, shared_bytes, working_bytes
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.kernels import plain as loops
+from fsref.engines.kernels.blocks import Together
 from fsref.engines.plain import codes, count_deliveries
 from fsref.engines.plan import Plan, plan_of
 from fsref.engines.planes import LANES, Plane, aligned
@@ -52,7 +53,7 @@ class State(Brief):
     holds; kernels and geometries as `drive` takes them, and what each operation returned.
     """
 
-    memory: tuple[Array, ...]
+    memory: Together
     membranes: dict[str, Array]
     words: dict[str, Array]
     wide: dict[str, Ints]
@@ -75,7 +76,7 @@ class State(Brief):
                 (ends, np.int64),
             )
         ]
-        memory = v, words, numbers, shorts, marks, targets, *lists
+        memory = Together((v, words, numbers, shorts, marks, targets, *lists))
         views = {name: plane.inside(v) for name, plane in shaping.planes.items()}
         told = {
             n: Plane(p.shape, (0, 0, 0, 0), shaping.words.get(n, 0)).inside(words) for n, p in shaping.planes.items()
@@ -94,7 +95,7 @@ class State(Brief):
 
     def drive(self, numbers: Array) -> None:
         """Nothing; then these operations are done, and what they returned is in `returned`."""
-        kernels.drive.compiled(self.kernels, self.rows, numbers, self.returned, self.memory)
+        kernels.drive(self.kernels, self.rows, numbers, self.returned, self.memory)
 
 
 @dataclass(eq=False, repr=False)
@@ -157,7 +158,7 @@ class Simulation:
         bias = readout.bias_map.astype(np.int32).ravel()
         for first in range(0, len(images), AT_ONCE):
             some = slice(first, first + AT_ONCE)
-            kernels.images.compiled(
+            kernels.images(
                 *(np.ascontiguousarray(images[some]), pixels.first, pixels.row, logits[some], bias, own.first),
                 *(counts[some], fires, state.kernels, state.rows, numbers, state.returned, state.memory),
             )
