@@ -176,7 +176,7 @@ class Copy:
             compiled.unlink()
         path.write_text(mutant.applied(source), encoding="utf-8", newline="\n")
         try:
-            if "@Kernel" in source or "/kernels/" in mutant.module:  # kernels of the mutant would overwrite those of the tree
+            if "@Kernel" in source or "/kernels/" in mutant.module:  # its kernels would overwrite those of the tree
                 self.cache = Path(tempfile.mkdtemp(dir=self.folder.parent))
             yield
         finally:
