@@ -16,7 +16,7 @@ from fsref.engines.delivering import SpikeList, by_place, deliverer, reached, su
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.kernels import plain as kernels
 from fsref.law.network import Network
-from fsref.law.neuron import Ints
+from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
 from fsref.law.projections import Conv2d, Dense, Gate, Linear, Pair, Projection, taps
 
@@ -150,6 +150,8 @@ class Simulation:
 
 def codes(trains: NDArray[np.uint16], d: Ints) -> Ints:
     """Codes (B, C, H, W) of trains: d of every step that spiked, added up (FS-4)."""
+    if (d == base_two(d.shape[1])).all():  # a train word is its code
+        return trains.astype(np.int64)
     code = np.zeros(trains.shape, np.int64)
     for t in range(d.shape[1]):
         code += d[:, t, None, None] * ((trains >> (d.shape[1] - 1 - t)) & 1)

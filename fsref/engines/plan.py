@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from threading import RLock
 from typing import Any, Literal, TypeAlias, assert_never
@@ -188,6 +187,7 @@ class Plan(Brief):
     highs: int = 0  # marks that a list of the first steps has room for
     lows: int = 0
     idle: list[Any] = field(default_factory=list)  # states that no thread works on
+    stretches: dict[frozenset[str], tuple[Array, Array]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: Network) -> Plan:
@@ -203,11 +203,22 @@ class Plan(Brief):
             row[: len(made.g)] = made.g
         return plan
 
-    @cached_property
-    def stretch(self) -> tuple[Array, Array]:
-        """Of all populations, where nothing is recorded: the operations in order, and those that count spikes."""
-        turns = self.turns.values()
-        return np.concatenate([turn.whole for turn in turns]), np.array([turn.fire for turn in turns])
+    def stretch(self, told: frozenset[str]) -> tuple[Array, Array]:
+        """The operations of all populations in order, and the `turns` of one image that `images` takes, where the
+        trains of some populations are told, one behind the other, and nothing else is recorded.
+        """
+        if told not in self.stretches:
+            numbers, turns, behind, to = [], [], 0, 0
+            for name, turn in self.turns.items():
+                plane, whole = self.shaping.planes[name], name not in told
+                numbers.append(np.asarray(turn.whole) if whole else turn.recorded)
+                behind += len(numbers[-1])
+                channels, places = (0, 0) if whole else (plane.shape[0], plane.shape[1] * plane.shape[2])
+                words = self.shaping.words.get(name, 0), channels, plane.channels, places, to
+                turns.append((turn.fire if whole else turn.tell, behind, *words))
+                to += channels * places
+            self.stretches[told] = np.concatenate(numbers), np.array(turns)
+        return self.stretches[told]
 
     def add(self, net: Network, p: Population, arenas: Arenas, marks: Arena) -> None:
         """Nothing; then the plan has what is done of one population."""
