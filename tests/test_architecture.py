@@ -18,7 +18,7 @@ from statistics import median
 import pytest
 
 import fsref
-from fsref.engines.kernels.store import INLINED
+from fsref.engines.kernels.store import COMPILING, INLINED
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fsref"
@@ -221,6 +221,10 @@ def test_kernels_stand_alone() -> None:
         assert set(own_imports(name)) <= {("engines.kernels", False), ("engines.kernels.vectors", False)}, name
     assert {target for name in words for target, _ in own_imports(name)} <= words
     assert {f"engines.kernels.{name.removesuffix('.py')}" for name in INLINED} == words
+    compiling = {f"engines.kernels.{name.removesuffix('.py')}" for name in COMPILING}
+    assert {name for name in MODULES if name.startswith("engines.kernels")} == {
+        "engines.kernels"
+    } | compiling | words | named
 
 
 def test_one_module_names_processors() -> None:
