@@ -75,7 +75,7 @@ class State(Brief):
                 (ends, np.int64),
             )
         ]
-        memory = v, words, numbers, shorts, marks, targets, *lists
+        memory = Together((v, words, numbers, shorts, marks, targets, *lists))
         views = {name: plane.inside(v) for name, plane in shaping.planes.items()}
         told = {
             n: Plane(p.shape, (0, 0, 0, 0), shaping.words.get(n, 0)).inside(words) for n, p in shaping.planes.items()
@@ -87,7 +87,7 @@ class State(Brief):
                 wide[p.name] = np.broadcast_to(p.bias_map, p.shape).copy()
             elif isinstance(p, FS | Readout):  # the others hold what they are to send
                 views[p.name][:] = p.bias_map
-        known = {made.kernel: made.kernel.address(plan.rows[0], memory) for made in plan.operations}
+        known = {kernel: kernel.address(plan.rows[0], memory) for kernel in {made.kernel for made in plan.operations}}
         found: Any = [known[made.kernel] for made in plan.operations]
         addressed = found if callable(found[0]) else np.array(found)
         returned = np.zeros(len(found), np.int64)
@@ -163,10 +163,8 @@ class Simulation:
         """As `count`, and the trains (B, C, H, W) of the populations that are told."""
         net, plan, state, readout = self.net, self.plan, self.ready(), self.net.readout
         pixels, own = (plan.shaping.planes[p.name] for p in (net.input, readout))
-        numbers, turns = plan.stretch(told)
-        turns = np.column_stack([turns[:, :-1], turns[:, -1] * len(images)])  # of all of them one behind the other
         logits = np.empty((len(images), readout.shape[0]), np.int32)
-        counts = np.zeros((len(images), len(turns)), np.int64)
+        counts = np.zeros((len(images), len(plan.turns)), np.int64)
         bias = readout.bias_map.astype(np.int32).ravel()
         shapes = {name: (len(images), *net[name].shape) for name in plan.turns if name in told}
         room = np.empty(sum(map(prod, shapes.values())), np.uint16)
@@ -174,7 +172,7 @@ class Simulation:
             some = slice(first, first + AT_ONCE)
             kernels.images(
                 *(np.ascontiguousarray(images[some]), pixels.first, pixels.row, logits[some], bias, own.first),
-                *(counts[some], turns, numbers, room, first, state.work),
+                *(counts[some], room, first, len(images), plan.stretch(told), state.work),
             )
         plan.idle.append(state)  # only of a run that was not stopped in the middle
         ends = np.cumsum([prod(shape) for shape in shapes.values()])[:-1]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fsref.engines import delivering
 from fsref.engines.firing import NEVER, firing, join, joined_of, relaying
 from fsref.engines.kernels import patches as kernels
+from fsref.engines.kernels.blocks import Together
 from fsref.engines.patches import (
     Arenas,
     Delivery,
@@ -187,7 +188,7 @@ class Plan(Brief):
     highs: int = 0  # marks that a list of the first steps has room for
     lows: int = 0
     idle: list[Any] = field(default_factory=list)  # states that no thread works on
-    stretches: dict[frozenset[str], tuple[Array, Array]] = field(default_factory=dict)
+    stretches: dict[frozenset[str], Together] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: Network) -> Plan:
@@ -203,10 +204,8 @@ class Plan(Brief):
             row[: len(made.g)] = made.g
         return plan
 
-    def stretch(self, told: frozenset[str]) -> tuple[Array, Array]:
-        """The operations of all populations in order, and the `turns` of one image that `images` takes, where the
-        trains of some populations are told, one behind the other, and nothing else is recorded.
-        """
+    def stretch(self, told: frozenset[str]) -> Together:
+        """What `images` takes as plan, where the trains of some populations are told and nothing else is recorded."""
         if told not in self.stretches:
             numbers, turns, behind, to = [], [], 0, 0
             for name, turn in self.turns.items():
@@ -217,7 +216,7 @@ class Plan(Brief):
                 words = self.shaping.words.get(name, 0), channels, plane.channels, places, to
                 turns.append((turn.fire if whole else turn.tell, behind, *words))
                 to += channels * places
-            self.stretches[told] = np.concatenate(numbers), np.array(turns)
+            self.stretches[told] = Together((np.concatenate(numbers), np.array(turns)))
         return self.stretches[told]
 
     def add(self, net: Network, p: Population, arenas: Arenas, marks: Arena) -> None:

@@ -40,7 +40,6 @@ from fsref.engines.kernels.vectors import (
 )
 
 COLUMNS = 19  # of a geometry, filled up
-TURN = 7  # numbers that say what `images` does of a population
 
 
 @Kernel
@@ -284,16 +283,16 @@ def drive(numbers, work):  # type: ignore[no-untyped-def]
 
 
 @Kernel
-def images(codes, entry, row, logits, bias, leave, counts, turns, numbers, trains, at, work):  # type: ignore[no-untyped-def]
+def images(codes, entry, row, logits, bias, leave, counts, trains, at, many, plan, work):  # type: ignore[no-untyped-def]
     """The logits of every image of codes (B, C, H, W), and its spikes by population: from codes in the plane of the
     input on, to the membranes of the readout, which are left at the bias for the next image (NET-5).
 
-    turns (populations, TURN) say of each which operation counts its spikes and behind which of `numbers` its own end;
-    of one whose trains are told also where its words begin, its channels, as they are and filled up, its places, and
-    where its own in `trains` begin, (images, C, places); of another, no channels. The first of codes is image number
-    `at` there.
+    The plan: numbers of operations; and of each population which operation counts its spikes and behind which of the
+    numbers its own end; of one whose trains are told also where its words begin, its channels, as they are and filled
+    up, its places, and how many neurons before it are told; of another, no channels. Its trains stand in `trains` as
+    (images, C, places), behind those of the others; of `many` images codes are those from `at` on.
     """
-    (v, words), channels = work[3][:2], -(-codes.shape[1] // 16) * 16
+    (numbers, turns), (v, words), channels = plan, work[3][:2], -(-codes.shape[1] // 16) * 16
     for b in range(len(codes)):
         for c in range(codes.shape[1]):
             for y in range(codes.shape[2]):
@@ -303,7 +302,7 @@ def images(codes, entry, row, logits, bias, leave, counts, turns, numbers, train
         for p in range(len(turns)):
             counted, behind, begin, told, apart, places, to = turns[p]
             drive(numbers[first:behind], work)
-            first, to = behind, to + (at + b) * told * places
+            first, to = behind, to * many + (at + b) * told * places
             for block in range(0, places, 32):  # few enough for a processor to have all their words at hand
                 for c in range(told):
                     for n in range(block, min(block + 32, places)):
