@@ -37,8 +37,8 @@ LOG = logging.getLogger("fsref")
 def entry_of(function: Callable[..., Any], kinds: Kinds) -> Entry:
     """A kernel for arguments of some kinds: as it is kept, else compiled, and then kept where that can be."""
     path = Path(function.__code__.co_filename)
-    name, stamp = name_of(function, kinds), stamp_of(path)
-    for folder in folders(path):
+    name, stamp = name_of(function, kinds), stamp_of(function)
+    for folder in folders(path) if stamp else ():
         found = read(folder / name, stamp)
         if found is not None:
             return Entry(found, kinds, kept=True)
@@ -57,17 +57,23 @@ def version(package: str) -> str:
     return version_of(package)
 
 
-@cache
-def stamp_of(path: Path) -> bytes:
-    """The content of a kernel's file, of what compiles it, and the versions of programs, as a digest; b"" where the
-    file cannot be read, as where a kernel was typed in.
+def stamp_of(function: Callable[..., Any]) -> bytes:
+    """What a kernel is made of, as a digest: itself, and what is beside it; b"" where it does not come out of a file
+    that was imported, as where it was typed in, or made by a program.
     """
+    code, spec = function.__code__, getattr(sys.modules.get(function.__module__), "__spec__", None)
+    if spec is None or spec.origin != code.co_filename:
+        return b""
+    own = repr((code.co_code, code.co_consts, code.co_names))
+    return sha256(made_of(Path(code.co_filename)) + own.encode()).digest()
+
+
+@cache
+def made_of(path: Path) -> bytes:
+    """The content of a kernel's file, of what compiles it, and the versions of programs, as a digest."""
     own = Path(__file__)
     told = [sys.version, *(f"{package} {version(package)}" for package in ("numba", "llvmlite"))]
-    try:
-        files = [file.read_bytes() for file in (path, *(own.with_name(name) for name in (*INLINED, *COMPILING)))]
-    except OSError:
-        return b""
+    files = [file.read_bytes() for file in (path, *(own.with_name(name) for name in (*INLINED, *COMPILING)))]
     return sha256(b"".join(sha256(part).digest() for part in (*files, *map(str.encode, told)))).digest()
 
 
