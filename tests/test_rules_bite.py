@@ -513,7 +513,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "fired = (candidates[:, :, t] & still_in)[0]",
         ),
         ("kernels", "own[window, tap] = 255", "own[window, tap] = 0"),
-        ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and own[window].max() != 255:"),
+        ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and 255 not in own[window]:"),
         ("layers", "        .max(axis=3)\n", "        .min(axis=3)\n"),
         ("layers", "a.shape[3]).max(axis=2)", "a.shape[3]).min(axis=2)"),
         ("fast", "select(best < word, word, best)", "select(word < best, word, best)"),

@@ -33,7 +33,7 @@ def compiled(function: Callable[..., Any], kinds: Kinds) -> tuple[Code, bool]:
     a process must have.
     """
     flags, typed = Flags(), tuple(type_of(kind) for kind in kinds)
-    cpu_target.options.parse_as_flags(flags, BARE)
+    cpu_target.options.parse_as_flags(flags, {"nopython": True, **BARE})
     flags.no_compile = True  # before the entry is there
     context = cpu_target.target_context
     with global_compiler_lock:
