@@ -149,8 +149,10 @@ class Simulation:
         logits, counts, trains = self.counted(images, frozenset(wanted))
         for n, p in enumerate(self.net.spiking):
             own = trains.pop(p.name, None)
-            found = codes(own, self.net.code_weights[p.name]) if "codes" in wanted.get(p.name, ()) else None
-            yield Activity(p.name, own, found, counts=counts[:, n])
+            if own is not None and "codes" in wanted[p.name]:
+                yield Activity(p.name, own, codes(own, self.net.code_weights[p.name]), counts=counts[:, n])
+            else:
+                yield Activity(p.name, own, counts=counts[:, n])
         yield Activity(self.net.readout.name, opening=logits[:, :, None, None])
 
     def count(self, images: Ints) -> tuple[Ints, Ints]:

@@ -72,11 +72,12 @@ def save(model: Network | Graph, path: str | PathLike[str]) -> None:
     model (FILE-4, GRAPH-6). Errors: FileError, UsageError for anything else.
     """
     from fsref.formats import graph as graphs
+    from fsref.graph.graph import Graph
 
     match model:
         case Network():
             networks.save(model, path)
-        case graphs.Graph():
+        case Graph():
             graphs.save(model, path)
         case _:
             raise UsageError("FILE-4", "save", "not a network or float graph", type(model).__name__)

@@ -32,8 +32,8 @@ class Lying(NamedTuple):
     writable: bool
 
 
-class Together(tuple[Array, ...]):
-    """Arrays that kernels take again and again: what a block holds of them is worked out once."""
+class Together(tuple[Any, ...]):
+    """Arrays, and tuples of them, that kernels take again and again: what a block holds of them is worked out once."""
 
     @cached_property
     def laid_out(self) -> tuple[Kinds, Words]:

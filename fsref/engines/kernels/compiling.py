@@ -19,7 +19,7 @@ from fsref.engines.kernels.linking import ENTRY, Code
 from fsref.engines.kernels.registers import I8, I32, I64
 
 # Neither memory of Numba's nor objects of Python's: machine code then needs nothing of either.
-BARE = {"nogil": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+BARE: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 RESULTS = {types.int64: "q", types.float64: "d", types.none: "x"}
 
 
@@ -32,7 +32,8 @@ def compiled(function: Callable[..., Any], kinds: Kinds) -> tuple[Code, bool]:
     """The machine code of a kernel for arguments of some kinds, and whether it stands by itself: calls no function that
     a process must have.
     """
-    flags, typed = Flags(), tuple(type_of(kind) for kind in kinds)
+    flags: Any = Flags()
+    typed = tuple(type_of(kind) for kind in kinds)
     cpu_target.options.parse_as_flags(flags, {"nopython": True, **BARE})
     flags.no_compile = True  # before the entry is there
     context = cpu_target.target_context
@@ -52,7 +53,8 @@ def type_of(kind: Any) -> Any:
     """Numba's type of a kind of argument."""
     match kind:
         case Lying(dtype, axes, layout, writable):
-            return types.Array(numba.from_dtype(dtype), axes, layout, readonly=not writable)
+            array: Any = types.Array
+            return array(numba.from_dtype(dtype), axes, layout, readonly=not writable)
         case tuple():
             return types.BaseTuple.from_types([type_of(own) for own in kind])
         case _:
@@ -79,7 +81,8 @@ def entry(context: Any, told: Any, typed: tuple[Any, ...], result: Any) -> Any:
 def argument(context: Any, b: Any, kind: Any, words: Iterator[Any]) -> Any:
     """A value of a type of Numba's from the next words of a block."""
     if isinstance(kind, types.BaseTuple):
-        return context.make_tuple(b, kind, [argument(context, b, own, words) for own in kind.types])
+        parts: Any = kind
+        return context.make_tuple(b, kind, [argument(context, b, own, words) for own in parts.types])
     if isinstance(kind, types.Array):
         made = context.make_array(kind)(context, b)
         data = b.inttoptr(next(words), context.get_value_type(kind.dtype).as_pointer())

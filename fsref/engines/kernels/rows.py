@@ -194,8 +194,9 @@ def _calls(address: Any, g: Any, memory: Any) -> Any:
 def spelled(context: Any, b: Any, kind: Any, value: Any) -> list[Any]:
     """The words of a block for a value, as `blocks` says."""
     if isinstance(kind, types.BaseTuple):
-        parts = [b.extract_value(value, k) for k in range(len(kind))]
-        return [word for own, part in zip(kind.types, parts, strict=True) for word in spelled(context, b, own, part)]
+        of: Any = kind
+        parts = ((own, b.extract_value(value, k)) for k, own in enumerate(of.types))
+        return [word for own, part in parts for word in spelled(context, b, own, part)]
     if isinstance(kind, types.Array):
         made = context.make_array(kind)(context, b, value)
         ends = [b.extract_value(of, n) for of in (made.shape, made.strides) for n in range(kind.ndim)]
