@@ -207,6 +207,14 @@ def test_what_is_unknown_is_refused() -> None:
             run(net, draw(net, 1), **more)
 
 
+def test_what_is_no_list_is_not_recorded() -> None:
+    """A number, or a list of lists, where a Record has names, neurons or steps is refused in a line (OBS-1)."""
+    net = tiny()
+    for record in (Record(3), Record([["hid"]]), Record(None, 7), Record(steps=0), Record({"hid": 1})):
+        with refused(UsageError, "OBS-1", "record"):
+            run(net, draw(net, 1), record=record)
+
+
 def test_batch_and_threads_change_nothing() -> None:
     """Logits, labels, spike counts and every observable are the same for every batch size and number of threads, and
     the naive ones (RUN-2).

@@ -133,25 +133,24 @@ def recording_bytes(net: Network, selection: Selection, images: int) -> int:
 
 def select(net: Network, record: Record) -> Selection:
     """The definite selection of a Record. Errors: UsageError for unknown populations, observables, neurons or steps."""
-    observables = [record.observables] if isinstance(record.observables, str) else list(record.observables)
+    observables = _listed("observables", record.observables)
     for observable in observables:
         if observable not in OBSERVABLES:
             raise UsageError("OBS-1", "record", "unknown observable", observable, ", ".join(OBSERVABLES))
     names = dict.fromkeys(p.name for p in net.populations)  # in order, and found at once among very many
     asked = names if record.populations is None else record.populations
-    asked = [asked] if isinstance(asked, str) else asked
-    given = asked if isinstance(asked, Mapping) else dict.fromkeys(asked)
-    for name in given:
-        if name not in names:
+    for name in _listed("populations", asked):
+        if not isinstance(name, str) or name not in names:
             raise UsageError("OBS-1", "record", "unknown population", name, ", ".join(names))
+    given = asked if isinstance(asked, Mapping) else dict.fromkeys(_listed("populations", asked))
     plan = net.schedule
-    steps = None if record.steps is None else np.asarray(list(record.steps))
+    steps = None if record.steps is None else np.asarray(_listed("steps", record.steps))
     if steps is not None and not _places(steps, plan.steps):
         raise UsageError("OBS-1", "record", "step out of range", steps.tolist(), f"0..{plan.steps - 1}")
     neurons, window = {}, {}
     for name in (n for n in names if n in given):
         count, chosen = net[name].neurons, given[name]
-        index = np.arange(count) if chosen is None else np.asarray(list(chosen))
+        index = np.arange(count) if chosen is None else np.asarray(_listed("neurons", chosen))
         if not _places(index, count):
             raise UsageError("OBS-1", f"record {name}", "neuron out of range", index.tolist(), f"0..{count - 1}")
         # All the neurons of a population ascend, and sorting millions takes seconds.
@@ -161,6 +160,15 @@ def select(net: Network, record: Record) -> Selection:
         window[name] = whole if steps is None else whole[np.isin(whole + plan.start[name], steps)]
     complete = steps is None and all(len(chosen) == net[name].neurons for name, chosen in neurons.items())
     return Selection(neurons, window, tuple(o for o in OBSERVABLES if o in observables), complete)
+
+
+def _listed(what: str, given: object) -> list[Any]:
+    """What was given as a list; of a text, it alone. Errors: UsageError for what is none."""
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise UsageError("OBS-1", "record", f"{what} are no list", given, "a list, or None for all")
+    return list(given)
 
 
 def _places(index: NDArray[Any], count: int) -> bool:

@@ -25,6 +25,7 @@ from fsref.engines.kernels.vectors import (
     ones,
     real,
     repeats_each,
+    roomy,
     select,
     spread,
     stores_each,
@@ -238,7 +239,7 @@ def drive(  # type: ignore[no-untyped-def]
         for row in range(ops.shape[0]):
             op = ops[row]
             if op[KIND] <= READ:
-                eights = op[COUNT] // 8 * 8
+                eights = op[COUNT] // 8 * 8 if roomy() else 0
                 for c in range(0, op[CHANNELS], 16):
                     for b in some:
                         image = (b - first) * apart

@@ -1,4 +1,5 @@
-"""The two words for which a processor has instructions that LLVM does not find by itself: `lists` and `dot`.
+"""The two words for which a processor has instructions that LLVM does not find by itself, `lists` and `dot`; and
+`roomy`, which tells of its registers.
 
 This is the one module of fsref that names any. Each word has a form for every processor, too.
 """
@@ -130,12 +131,30 @@ def _dot(sums: Any, one: Any, other: Any) -> Any:
     return sums, write
 
 
+# What adds the products of pairs of int16 to sums of 32 bits, by the number of these, the widest first: of what is made
+# of one register twice over, LLVM does not find it by itself.
+PAIRS = {16: ("avx512bw", "llvm.x86.avx512.pmaddw.d.512"), 8: ("avx2", "llvm.x86.avx2.pmadd.wd")}
+
+
 def pairs(context: Any, b: Any, s: Any, x: Any, y: Any) -> Any:
-    """Sums and products of pairs of int16, which LLVM knows as one instruction."""
-    n, wide = s.type.count, s.type
+    """Sums and products of pairs of int16."""
+    n = s.type.count
+    for size, (feature, name) in PAIRS.items():
+        if has(context, feature) and n % size == 0:
+            kind = ir.VectorType(I32, size)
+            lanes = (list(range(2 * first, 2 * (first + size))) for first in range(0, n, size))
+            return b.add(s, joined(b, [call(b, name, kind, *(picked(b, v, own) for v in (x, y))) for own in lanes]))
     even, odd = list(range(0, 2 * n, 2)), list(range(1, 2 * n, 2))
-    products = [b.mul(*(b.sext(picked(b, v, lanes), wide) for v in (x, y))) for lanes in (even, odd)]
+    products = [b.mul(*(b.sext(picked(b, v, lanes), s.type) for v in (x, y))) for lanes in (even, odd)]
     return b.add(s, b.add(*products))
+
+
+def joined(b: Any, parts: list[Any]) -> Any:
+    """Registers side by side as one: a power of two of them."""
+    while len(parts) > 1:
+        lanes = list(range(2 * parts[0].type.count))
+        parts = [picked(b, one, lanes, other) for one, other in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def fours(context: Any, b: Any, s: Any, x: Any, y: Any) -> Any:
@@ -152,3 +171,11 @@ def fours(context: Any, b: Any, s: Any, x: Any, y: Any) -> Any:
     x, y = b.bitcast(x, words), b.bitcast(y, words)
     s = pairs(context, b, s, b.and_(x, low), b.ashr(b.shl(y, eight), eight))
     return pairs(context, b, s, b.lshr(x, eight), b.ashr(y, eight))
+
+
+@word(vectors.roomy)
+def _roomy() -> Any:
+    def write(context: Any, b: Any) -> Any:
+        return ir.IntType(1)(int(has(context, "avx512f")))
+
+    return types.boolean, write

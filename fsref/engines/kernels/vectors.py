@@ -257,6 +257,11 @@ def dot(sums: Vector, one: Vector, other: Vector) -> Vector:
     return Vector(sums.registers + products.reshape(*sums.registers.shape, -1).sum(axis=2, dtype=np.int32))
 
 
+def roomy() -> bool:
+    """Whether a processor has room for 32 registers of 64 bytes: how many numbers a kernel had best work on at once."""
+    return True
+
+
 def calls(kernel: Any, g: Array, memory: tuple[Array, ...]) -> int:
     """What a kernel of a geometry and of memory gives, an int64; compiled, by its address (`Kernel.address`)."""
     return int(kernel(g, memory))
