@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.law.projections import Linear
+from fsref.law.projections import Conv2d, Dense, Gate, Linear
 from fsref.verification.consequences import Effects, Follow, of_membranes, opened, searched
 from fsref.verification.scene import Scene
 
 Read: TypeAlias = tuple[Linear, Ints]  # a projection, and the codes (B, C, H, W) that it reads
 Change: TypeAlias = Callable[[Scene, str, Linear], Ints | None]  # what a projection delivers then, None the right
+Some = TypeVar("Some", Conv2d, Dense, Gate, Conv2d | Dense, Conv2d | Dense | Gate)
 Mistake: TypeAlias = tuple[Change, Mapping[str, Any]]  # and what fills in its words
 
 PRODUCTS = 2**28  # of weights and codes of an image, after which no further form of a mistake is tried,
@@ -73,12 +74,14 @@ def delivering(scene: Scene, form: Mistake) -> Effects:
 def touched(scene: Scene) -> NDArray[np.bool_]:
     """Which neurons (B, C, H, W) something was delivered to, along a weight that is not 0."""
     count: Ints = 0 * scene.codes[scene.population.name]
-    for q in scene.into.values():
+    into, once = scene.net.into(scene.population.name), np.ones(1, np.int64)
+    for q in into.values():
         plane: Ints = np.asarray(scene.spikes(q.source).any(axis=1)).astype(np.int64)
-        count = count + reference.along(plane, of_ones(q), scene.population.shape)
+        factors = dict.fromkeys(q.sources, once)
+        count = count + reference.carried(plane, of_ones(q), scene.population.shape, factors)
     return count > 0
 
 
-def of_ones(q: Linear) -> Linear:
+def of_ones(q: Some) -> Some:
     """A projection whose weights are 1 where they are not 0."""
     return replace(q, weights=(q.weights != 0).astype(np.int64))

@@ -63,13 +63,22 @@ class Arrived(Brief):
         return found
 
     @cached_property
-    def before(self) -> Ints:
-        """The product that arrived at the neuron before, 0 of the first."""
+    def previous(self) -> Ints:
+        """Which product arrived at the neuron before, -1 of the first."""
         n = np.arange(len(self.products)).reshape(-1, 1, 1, 1, 1)
         last = np.maximum.accumulate(np.where(self.there > 0, n, -1), axis=0)
-        at = np.concatenate([np.full_like(last[:1], -1), last[:-1]])
-        found: Ints = np.where(at < 0, 0, np.take_along_axis(self.products, np.maximum(at, 0), axis=0))
+        return np.concatenate([np.full_like(last[:1], -1), last[:-1]])
+
+    def of_previous(self, values: Ints) -> Ints:
+        """What values (N, B, C, H, W) are of the product before, 0 of the first."""
+        at = self.previous
+        found: Ints = np.where(at < 0, 0, np.take_along_axis(values, np.maximum(at, 0), axis=0))
         return found
+
+    @cached_property
+    def before(self) -> Ints:
+        """The product that arrived at the neuron before, 0 of the first."""
+        return self.of_previous(self.products)
 
     @cached_property
     def rank_in_step(self) -> Ints:
@@ -109,14 +118,28 @@ class Arrived(Brief):
         return found
 
     @cached_property
-    def first(self) -> Mask:
-        """Whether it is of the first spike that the source sends in its step."""
+    def spike(self) -> Ints:
+        """Of which spike of its step it is, in the order of the source, from 1 on; 0 where nothing arrives."""
         z, shape = self.scene.spikes(self.q.source).astype(np.int64), self.scene.population.shape
         flat = z.reshape(*z.shape[:2], -1)
-        first = (flat * (np.cumsum(flat, axis=2) == 1)).reshape(z.shape)
+        ranks = (flat * np.cumsum(flat, axis=2)).reshape(z.shape)
         taps = dict(enumerate(singles(of_ones(self.q))))
-        planes = [reference.along(first[:, t], taps[tap], shape) for t, tap in zip(self.step, self.tap, strict=True)]
-        return np.stack(planes) > 0
+        planes = [reference.along(ranks[:, t], taps[tap], shape) for t, tap in zip(self.step, self.tap, strict=True)]
+        return np.stack(planes)
+
+    @cached_property
+    def next_spike(self) -> Mask:
+        """Whether it is of the spike of its step right behind that of the product before at its neuron."""
+        found = (self.rank_in_step > 0) & (self.there > 0) & (self.of_previous(self.spike) == self.spike - 1)
+        return np.asarray(found)
+
+    @cached_property
+    def overtaken(self) -> Mask:
+        """Whether the next product at its neuron is of the spike of its step right behind its own."""
+        found = np.zeros(self.products.shape, np.bool_)
+        n, *places = np.nonzero(self.next_spike)
+        found[(self.previous[(n, *places)], *places)] = True
+        return found
 
 
 def arrives_otherwise() -> Iterator[Change]:
@@ -134,7 +157,7 @@ def _meant() -> Iterator[Meant]:
     """Which products are meant."""
     yield " that equals the one before it at its neuron", 1.5, lambda own: own.products == own.before
     words = " that equals the one before it at its neuron and is of no first spike of a step"
-    yield words, 2.4, lambda own: (own.products == own.before) & ~own.first
+    yield words, 2.4, lambda own: (own.products == own.before) & (own.spike != 1)
     yield " of the sign of the one before it", 2, lambda own: own.products * np.sign(own.before) > 0
     yield " of another sign than the one before it", 2, lambda own: own.products * np.sign(own.before) < 0
     yield " that is the first at its neuron", 1.5, lambda own: own.rank == 0
@@ -148,6 +171,8 @@ def _meant() -> Iterator[Meant]:
     yield " that is the first of the first step at its neuron", 1.9, partial(_first_of_step, 0)
     yield " right behind one of the source's neuron before", 1.8, lambda own: own.close
     yield " right before one of the source's next neuron", 1.9, _before_close
+    yield " at whose neuron the spike right behind its own arrives, too,", 1.8, lambda own: own.overtaken
+    yield " at whose neuron the spike right before its own arrives, too,", 1.8, lambda own: own.next_spike
     yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
     for n in EVERY:
         yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))

@@ -13,6 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS
 from fsref.tables import Brief
 from fsref.verification.composed.delivering import delivering
+from fsref.verification.composed.gating import gating
 from fsref.verification.composed.opening import opening
 from fsref.verification.composed.relation import Change, Part, begun_by_law
 from fsref.verification.scene import Scene
@@ -28,21 +29,30 @@ class Unseen(Brief):
     parts: Sequence[Part]
 
 
-def unseen(scenes: Sequence[Scene], of_sums: bool) -> dict[Part, Unseen]:
-    """Parts of codes by what is behind them: openings, or what each projection delivers; of scenes in which nothing but
-    codes was observed.
+def unseen(scenes: Sequence[Scene], kind: str) -> dict[Part, Unseen]:
+    """Parts of codes by what is behind them: openings, or what each projection delivers or each gate; of scenes in
+    which nothing but codes was observed.
     """
     found: dict[Part, Unseen] = {}
     for scene in scenes:
         match scene.population:
             case FS() as p if scene.theirs.keys() == {"codes"} and begun_by_law(scene, p) and scene.opening is not None:
                 whole = opening(scene, p, scene.opening, scene.sums)
-                behind = [delivering(scene, name, own) for name, own in scene.sums.items()] if of_sums else [whole]
-                flat = scene.theirs["codes"].astype(np.int64).ravel(), scene.codes[p.name].astype(np.int64).ravel()
-                found[replace(behind[0], of="", seen=flat[0], right=flat[1], values=whole.values)] = Unseen(p, behind)
+                behind = _behind(scene, whole, kind)
+                seen, right = (own.astype(np.int64).ravel() for own in (scene.theirs["codes"], scene.codes[p.name]))
+                part = replace([*behind, whole][0], of="", seen=seen, right=right, values=whole.values)
+                found[part] = Unseen(p, behind)
             case _:
                 pass
     return found
+
+
+def _behind(scene: Scene, whole: Part, kind: str) -> list[Part]:
+    """The right parts of a kind."""
+    sums, into = scene.sums.items(), scene.into
+    if kind == "sums":
+        return [delivering(scene, name, own) for name, own in sums if name in into]
+    return [gating(scene, name, own) for name, own in sums if name not in into] if kind == "gate" else [whole]
 
 
 def following(known: Mapping[Part, Unseen], changes: Changes) -> Changes:
@@ -50,7 +60,7 @@ def following(known: Mapping[Part, Unseen], changes: Changes) -> Changes:
 
     def changed(parts: Sequence[Part]) -> Iterator[Change]:
         behind = [one for part in parts for one in known[part].parts]
-        for change in changes(behind):
+        for change in changes(behind) if behind else ():
             yield Change(change.text, change.dear, partial(_codes, known, change))
 
     return changed

@@ -109,6 +109,8 @@ def spikes_left(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"yours delivers {spikes}, too, where there is none now"
         yield Change(text, 1.7 + far, partial(_more, _new, where, when))
         yield Change(f"yours delivers {spikes} instead", 1.6 + far, partial(_more, _instead, where, when))
+    text = "yours delivers spikes of the last step of the image before in the first step, too"
+    yield Change(text, 1.8, _last_first)
 
 
 def _all(now: Ints, then: Ints) -> Ints:
@@ -131,3 +133,9 @@ def _more(kept: Callable[[Ints, Ints], Ints], where: Some[tuple[int, ...]], when
     meant = where.of(tuple(shape)) & when.of(count)[:, None, None, None]
     more = read.d * (kept(now, before(part.scene, now)) * meant)
     return part.right + delivered(part, read.q, more.sum(axis=1)) if more.any() else part.right
+
+
+def _last_first(part: Part) -> Ints:
+    read: Read = read_of(part)
+    left = before(part.scene, read.spikes[:, -1].astype(np.int64))
+    return part.right + delivered(part, read.q, read.d[0] * left)

@@ -12,6 +12,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.verification.composed.placing import told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
+from fsref.verification.composed.told import told_before
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
@@ -74,6 +75,7 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
                 dear = 1.7 if at == "0" else 2.5
                 yield Change(f"yours {what} {told}", dear, partial(_times, name, times - 1))
     yield from told_elsewhere()
+    yield from told_before(parts)
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
-from fsref.verification.composed.happening import Meant, happening
+from fsref.verification.composed.happening import Meant, happening, those
+from fsref.verification.composed.queues import Send, queues
 from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.scene import Scene
 
@@ -27,6 +28,8 @@ def coincides_otherwise() -> Iterator[Change]:
             yield Change(f"{spike} delivers d of {words}", 2 + meant.dear, partial(_of_step, by, meant))
         for words, by in TAKEN:
             yield Change(f"{spike} is taken for one of {words}", 2 + meant.dear, partial(_taken, by, meant))
+    for words, dear, of in queues():
+        yield Change(f"in yours {words}", dear, partial(_sent, of))
 
 
 def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
@@ -36,22 +39,21 @@ def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
 
 
 def _which(meant: Meant, scene: Scene, source: str) -> Mask:
-    z = scene.spikes(source)
-    rows = meant.of(z.astype(np.int64))
-    return z & (rows if rows.ndim == z.ndim else np.broadcast_to(rows, _shape(rows, z.shape)).reshape(z.shape))
+    return those(meant, scene.spikes(source).astype(np.int64))
 
 
 _kept = lru_cache(maxsize=256)(_which)
 
 
-def _shape(rows: Mask, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of spikes as their masks have it: by image alone, by step and address."""
-    return (shape[0], int(np.prod(shape[1:]))) if rows.ndim == 2 else (*shape[:2], int(np.prod(shape[2:])))
-
-
 def _added(part: Part, read: Read, more: Ints) -> Ints:
     """What is delivered when the source sends so much more, (B, K, C, H, W)."""
     return part.right + delivered(part, read.q, more.sum(axis=1)) if more.any() else part.right
+
+
+def _sent(of: Send, part: Part) -> Ints:
+    read = read_of(part)
+    z = read.spikes.astype(np.int64)
+    return _added(part, read, read.d * (of(z) - z))
 
 
 def _times(times: int, meant: Meant, part: Part) -> Ints:

@@ -22,7 +22,9 @@ from fsref.verification.composed.codes import codes_otherwise, coding, sending
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.earlier import is_known
+from fsref.verification.composed.gating import gates_otherwise, gating
 from fsref.verification.composed.neurons import (
+    Neurons,
     fires_otherwise,
     firing,
     neurons_of,
@@ -35,8 +37,10 @@ from fsref.verification.composed.placing import placed_otherwise, right
 from fsref.verification.composed.pooling import pooling, pools_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
 from fsref.verification.composed.search import Composed, fitting, observed
+from fsref.verification.composed.sending import sends_otherwise, sent
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.told import telling, telling_trains, told_otherwise, trains_otherwise
+from fsref.verification.composed.viewing import viewing, views_otherwise
 from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
 from fsref.verification.composed.windows import windows_otherwise
 from fsref.verification.scene import Scene
@@ -46,6 +50,8 @@ WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes 
 DEAREST = float("inf")
 ROWS = 2**18  # of all scenes that are judged, each with some fifty columns
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
+Known = dict[tuple[str, bytes], list[Composed]]  # what gives a step, by its words and rows
+Fired = Callable[[Scene, FS, Neurons], Iterator[tuple[str, Part]]]  # the steps of neurons
 
 
 def _opens(parts: Sequence[Part]) -> Iterator[Change]:
@@ -70,11 +76,14 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
 
 LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule, and what may be done instead
     "sums": ("a projection delivers w * d[t] with each spike", "PROJ-1", _delivers),
+    "gate": ("a gate delivers w * d[t] times the code of its factor with each spike", "GATE-1", gates_otherwise),
     "opening": ("a membrane opens with the bias and all sums", "NET-6", _opens),
     "firing": ("a neuron fires when v >= T", "FS-2", fires_otherwise),
     "reset": ("a spike lowers the membrane by h, and nothing else does", "FS-3", resets_otherwise),
+    "sent": ("a train says in which steps a neuron fires", "EVENT-2", sends_otherwise),
     "code": ("a code is the sum of d over the spikes", "FS-4", codes_otherwise),
-    "pool": ("a window fires when a candidate that is still in fires", "POOL-1", lambda parts: pools_otherwise()),
+    "pool": ("a window fires when a candidate that is still in fires", "POOL-1", pools_otherwise),
+    "view": ("a view shows what its source sends at the places that it names", "VIEW-1", views_otherwise),
     "told opening": ("the opening membrane is told", "OBS-1", told_otherwise),
     "told spikes": ("the train is told", "OBS-1", trains_otherwise),
     "told membranes": ("the membrane behind each step is told", "OBS-1", told_otherwise),
@@ -89,13 +98,14 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     small = sorted(scenes, key=lambda scene: (not scene.unlike.any(), scene.codes[scene.population.name][0].size))
     probes = [] if is_known(small[0]) else [probe(small[0]) for probe in (_probe, _many)]
     shortest: list[Composed] = []
+    known: Known = {}
     for relations in readings([*probes, *scenes]):
-        each = _each(relation for relation in relations if relation.wrong)
+        each = _each((relation for relation in relations if relation.wrong), known)
         found = each[0] if len(each) == 1 else [_together(each)] if each else []
         if found and found[0].dear < min((one.dear for one in shortest), default=DEAREST):
             shortest = found
-        if shortest and not any(scene.theirs.keys() == {"codes"} for scene in scenes):
-            break
+        if shortest and len(each) == 1 and not any(scene.theirs.keys() == {"codes"} for scene in scenes):
+            break  # of several steps with a cause each there may be one cause
     return shortest
 
 
@@ -106,13 +116,18 @@ def _together(each: Sequence[Sequence[Composed]]) -> Composed:
     return Composed(text, each[0][0].rule, dear, unsaid)
 
 
-def _each(wrong: Iterable[Relation]) -> list[list[Composed]]:
-    """What gives each of the steps that are wrong; nothing where one of them has no words."""
+def _each(wrong: Iterable[Relation], known: Known) -> list[list[Composed]]:
+    """What gives each of the steps that are wrong; nothing where one of them has no words. What another reading has
+    `known` to give the same step, or that nothing does, is not sought again.
+    """
     each = []
     for relation in wrong:
-        if not (found := fitting(relation)):
+        key = relation.says, b"".join(rows.tobytes() for part in relation.parts for rows in (part.seen, part.right))
+        if key not in known:
+            known[key] = fitting(relation)
+        if not known[key]:
             return []
-        each.append(found)
+        each.append(known[key])
     return each
 
 
@@ -152,19 +167,20 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     as what its one projection delivers; and codes of which nothing else is known as what follows from other sums.
     """
     given = [_told(scenes), _stepped(scenes, False)]
-    for parts in (*given, *([] if all(scene.their_sums for scene in scenes) else [_stepped(scenes, True)])):
+    given += [] if all(scene.their_sums for scene in scenes) else [_stepped(scenes, True)]
+    for parts in (*given, _stepped(scenes, False, _as_fired)):
         yield [_relation(kind, _first_small(own)) for kind, own in parts.items()]
-    for kind in ("sums", "opening"):
-        if known := unseen(scenes, kind == "sums"):
+    for kind in ("sums", "gate", "opening"):
+        if known := unseen(scenes, kind):
             says, rule, changes = LAW[kind]
-            behind = following(known, changes if kind == "sums" else opens_otherwise)
+            behind = following(known, opens_otherwise if kind == "opening" else changes)
             yield [replace(_limited(says, rule, _first_small([*known]), behind, kind == "sums"), two=False)]
 
 
 def _relation(kind: str, parts: list[Part]) -> Relation:
     """A step of the law, and how many changes of it may be tried for so much work."""
     says, rule, changes = LAW[kind]
-    return _limited(says, rule, parts, changes, kind == "sums", kind in ("sums", "opening"))
+    return _limited(says, rule, parts, changes, kind in ("sums", "gate"), kind in ("sums", "gate", "opening"))
 
 
 def _limited(
@@ -173,7 +189,8 @@ def _limited(
     """A relation, of whose changes so many may be tried for so much work."""
     scene, each = parts[0].scene, len(parts[0].seen)
     if delivered:  # in the first part most changes are ruled out
-        steps = 1 if of_sums else max(scene.net.steps[q.source] for q in scene.into.values())
+        sources = scene.net.sources(scene.population.name)
+        steps = 1 if of_sums else max(scene.net.steps[source] for source in sources)
         each += scene.count * steps * sum(products(scene.net, q) for q in scene.into.values())
     return Relation(says, rule, parts, changes, max(LEAST, WORK // max(each, 1)))
 
@@ -211,38 +228,59 @@ def _right(scene: Scene, name: str) -> Ints | None:
             assert_never(p)
 
 
-def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
+def _as_seen(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
+    """Neurons that fire in the steps in which they sent a spike."""
+    yield "firing", firing(scene, p, own)
+    if (part := resetting(scene, p, own)) is not None:
+        yield "reset", part
+
+
+def _as_fired(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
+    """Neurons that fire by the law, whatever they send."""
+    z = reference.fire(own.before[:, 0], p.table)[0]
+    yield "sent", sent(scene, own.fired, z)
+    if (part := resetting(scene, p, replace(own, fired=z))) is not None:
+        yield "reset", part
+
+
+def _stepped(scenes: Sequence[Scene], of_sums: bool, fired: Fired = _as_seen) -> dict[str, list[Part]]:
     """All steps of the law, as far as they were observed."""
     parts: dict[str, list[Part]] = defaultdict(list)
     for scene in scenes:
         match scene.population:
             case (FS() | Readout()) as p:
-                for kind, part in _steps(scene, p, of_sums):
+                for kind, part in _steps(scene, p, of_sums, fired):
                     parts[kind].append(part)
             case MaxPool() as p:
                 for kind, own in (("pool", pooling(scene, p)), ("code", sending(scene))):
                     parts[kind] += [own] if own is not None else []
-            case View() | Input():
+            case View() as p:
+                for kind, own in (("view", viewing(scene, p)), ("code", sending(scene))):
+                    parts[kind] += [own] if own is not None else []
+            case Input():
                 pass
     return {kind: parts[kind] for kind in LAW if parts.get(kind)}
 
 
-def _steps(scene: Scene, p: FS | Readout, of_sums: bool) -> Iterator[tuple[str, Part]]:
+def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterator[tuple[str, Part]]:
     """The steps of one population."""
     seen = scene.theirs.get("opening", None if p.steps else scene.theirs.get("codes"))
     sums: Mapping[str, Ints] = scene.their_sums or scene.sums
-    if seen is not None and of_sums and not scene.their_sums and len(scene.into) == 1:
-        sums = dict.fromkeys(scene.into, seen.astype(np.int64) - p.bias_map)
+    if seen is not None and of_sums and not scene.their_sums and len(scene.sums) == 1:
+        sums = dict.fromkeys(scene.sums, seen.astype(np.int64) - p.bias_map)
     if begun_by_law(scene, p):
         if scene.their_sums or of_sums:
-            yield from (("sums", delivering(scene, name, own)) for name, own in sums.items())
+            for name, values in sums.items():
+                if name in scene.into:
+                    yield "sums", delivering(scene, name, values)
+                else:
+                    yield "gate", gating(scene, name, values)
         if seen is not None and not scene.sums_alone:
-            yield "opening", opening(scene, p, seen, {name: sums.get(name, scene.sums[name]) for name in scene.into})
+            yield "opening", opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
     match p:
         case FS() if (own := neurons_of(scene, p)) is not None:
-            yield "firing", firing(scene, p, own)
-            for kind, part in (("reset", resetting(scene, p, own)), ("code", coding(scene, own.fired, own.d))):
-                if part is not None:
-                    yield kind, part
+            yield from fired(scene, p, own)
+            if (code := coding(scene, own.fired, own.d)) is not None:
+                yield "code", code
         case FS() | Readout():
             pass

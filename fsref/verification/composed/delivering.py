@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Linear
+from fsref.law.projections import Projection
 from fsref.tables import Brief
 from fsref.verification.composed.relation import Part
 from fsref.verification.composed.told import telling
@@ -43,6 +43,9 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "along a depthwise conv2d": bool(kernel) and inputs == 1 < groups,
         "along a kernel of one place": bool(kernel) and kh * kw == 1,
         "from the input": q.source == scene.net.input.name,
+        "from a max-pool": scene.net[q.source].kind == "max_pool",
+        "from a view": scene.net[q.source].kind == "view",
+        "where its spikes wait": scene.net.schedule.delays[q.source, q.target] > 0,
     }
     ones = np.ones(len(part.right), np.int64)
     return replace(
@@ -57,7 +60,7 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
 class Read(Brief):
     """A projection and what it reads: spikes (B, K, C, H, W), d (K, C, 1, 1), and the codes that these are."""
 
-    q: Linear
+    q: Projection
     spikes: NDArray[np.bool_]
     d: Ints
     codes: Ints
@@ -85,7 +88,7 @@ class Read(Brief):
         found: Ints = np.unique(self.values[:, None] * np.unique(self.d))
         return found
 
-    def by(self, weights: Ints) -> Linear:
+    def by(self, weights: Ints) -> Projection:
         """The projection with other weights, which may be larger than a network's may (PROJ-7)."""
         q = copy(self.q)
         object.__setattr__(q, "weights", weights.reshape(self.q.weights.shape))
@@ -99,7 +102,7 @@ def read_of(part: Part) -> Read:
 
 @lru_cache(maxsize=32)
 def _read(scene: Scene, name: str) -> Read:
-    q = scene.into[name]
+    q = scene.net.into(scene.population.name)[name]
     return Read(q, scene.spikes(q.source), scene.net.code_weights[q.source].T[:, :, None, None], scene.codes[q.source])
 
 
@@ -109,6 +112,6 @@ def rows_of(part: Part, values: Ints) -> Ints:
     return values.ravel() if kept is None else values[:, kept].ravel()
 
 
-def delivered(part: Part, q: Linear, plane: Ints) -> Ints:
+def delivered(part: Part, q: Projection, plane: Ints) -> Ints:
     """What a projection delivers from a plane (B, C, H, W), by rows of a part."""
-    return rows_of(part, reference.along(plane, q, part.scene.population.shape))
+    return rows_of(part, reference.carried(plane, q, part.scene.population.shape, part.scene.codes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -12,8 +13,30 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.relation import Mask
 from fsref.verification.composed.where import Some
 
-COUNTS = (1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128)  # of spikes that counters and queues hold
+COUNTS = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    10,
+    12,
+    15,
+    16,
+    20,
+    24,
+    31,
+    32,
+    63,
+    64,
+    127,
+    128,
+)  # of spikes that counters and queues hold
 EVERY = (2, 3, 4, 8, 16, 32, 64, 128, 256)
+BANKS, EACH = (2, 4, 8), (1, 2, 3, 4, 8)  # queues by the lowest bits of addresses, and spikes that each holds
 GROUPS = (2, 4, 8, 16, 32)  # of neighbours that share a register
 AXES = ((2, "channel"), (3, "row"), (4, "column"))  # of spikes (B, K, C, H, W)
 Meant: TypeAlias = Some[Ints]  # of spikes (B, K, C, H, W), 0 or 1
@@ -27,6 +50,15 @@ def happening() -> Iterator[Meant]:
     yield from _of_image()
     yield from _of_group()
     yield from _beside()
+
+
+def those(meant: Meant, z: Ints) -> Mask:
+    """Which of spikes (B, K, C, H, W) are meant."""
+    rows = meant.of(z)
+    if rows.ndim < z.ndim:  # by image alone, or by step and address
+        shape = (len(z), int(np.prod(z.shape[1:]))) if rows.ndim == 2 else (*z.shape[:2], int(np.prod(z.shape[2:])))
+        rows = np.broadcast_to(rows, shape).reshape(z.shape)
+    return np.asarray((z > 0) & rows)
 
 
 def at_least(n: int) -> Test:
@@ -80,6 +112,9 @@ def _of_step() -> Iterator[Meant]:
         yield Some(f" of a step of more than {spikes}", 2.1, partial(_count_in_step, at_least(n + 1)))
         yield Some(f" of a step of {spikes}", 2.1, partial(_count_in_step, exactly(n)))
         yield Some(f" before the last {n} of its step", 2.4, partial(last, at_least(n)))
+    for banks, n in product(BANKS, EACH):
+        words = f" behind the first {n} of its step whose addresses are alike modulo {banks}"
+        yield Some(words, 2.3, partial(_banked, banks, at_least(n)))
     for n in EVERY:
         yield Some(f" that is each {_nth(n)} of its step", 2.1, partial(first, each(n)))
 
@@ -90,7 +125,7 @@ def _of_image() -> Iterator[Meant]:
     yield Some(" that is the last of its source", 1.8, partial(_in_image, True, exactly(0)))
     for n in EVERY:
         yield Some(f" that is each {_nth(n)} of its source", 2.1, partial(_in_image, False, each(n)))
-    for n in COUNTS[5:]:
+    for n in (n for n in COUNTS if n > 6):
         yield Some(f" behind the first {n} of its source", 2.2, partial(_in_image, False, at_least(n)))
 
 
@@ -188,13 +223,19 @@ def _behind_silence(z: Ints) -> Mask:
 
 
 def _grouped(n: int, test: Test, z: Ints) -> Mask:
-    """A test of whole groups of neighbours (B, K, groups, n); what is behind the last of them is not meant."""
+    """A test of groups of neighbours (B, K, groups, n), the last of them filled with such as do not fire."""
     flat = _flat(z)
-    kept = flat.shape[2] // n * n
-    found = np.zeros(flat.shape, np.bool_)
-    groups = flat[:, :, :kept].reshape(*flat.shape[:2], -1, n)
-    found[:, :, :kept] = np.broadcast_to(test(groups), groups.shape).reshape(*flat.shape[:2], kept)
-    return found
+    count = flat.shape[2]
+    groups = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n)
+    return np.broadcast_to(test(groups), groups.shape).reshape(*flat.shape[:2], -1)[:, :, :count]
+
+
+def _banked(banks: int, test: Test, z: Ints) -> Mask:
+    """A test of how many spikes of its step are before each one at addresses that are alike."""
+    flat = _flat(z)
+    count = flat.shape[2]
+    rows = np.pad(flat, ((0, 0), (0, 0), (0, -count % banks))).reshape(*flat.shape[:2], -1, banks)
+    return _ranked(2, False, test, rows).reshape(*flat.shape[:2], -1)[:, :, :count]
 
 
 def _all_fire(groups: Ints) -> Mask:

@@ -37,6 +37,7 @@ def layouts() -> Iterator[Layout]:
             words = f"of {name} are read as if the number of {inner} were a multiple of {to}"
             yield words, 2.4, partial(_wider, axis, _up(to))
         yield f"of {name} are read as if they began at powers of two", 2.4, partial(_apart, axis, _power)
+    yield "of kernel rows are read as far apart as there are kernel rows", 2.3, _tall
     for other in [*others("weight")][7:]:
         yield f"are each read at the address of {other.text}", other.dear + 0.2, partial(_at, other.of)
     for n in GROUPS:
@@ -63,6 +64,12 @@ def _apart(axis: int, change: Callable[[int], int], w: Ints) -> Ints:
     strides = [int(np.prod(w.shape[at + 1 :])) for at in range(4)]
     strides[axis] = change(strides[axis])
     return _read_at(strides, w)
+
+
+def _tall(w: Ints) -> Ints:
+    """Weights of kernels whose rows are taken to be as long as their columns are."""
+    strides = [int(np.prod(w.shape[at + 1 :])) for at in range(4)]
+    return _read_at([*strides[:2], w.shape[2], 1], w)
 
 
 def _wider(axis: int, change: Callable[[int], int], w: Ints) -> Ints:

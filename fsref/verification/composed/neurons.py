@@ -14,6 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.tables import Brief
+from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
     Change,
@@ -114,6 +115,8 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of channel 0": rows[:, :1],
             f"{name} of the last channel": rows[:, channel - 1 :],
             **{f"{name} of the step modulo {n}": rows[np.arange(len(rows)) % n] for n in (4, 8)},
+            f"{name} as if channels lay one step further apart": _apart(rows, 1),
+            f"{name} as if channels lay one step less far apart": _apart(rows, -1),
             **{f"{name} of the channel modulo {n}": rows[:, np.arange(channel) % n] for n in (2, 4, 8, 16)},
             f"{name} of the first step, halved in each": rows[:1] >> np.arange(len(rows))[:, None, None, None],
             f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
@@ -125,6 +128,13 @@ def _operands(own: Neurons) -> dict[str, Ints]:
         "v of the step before": shifted(before, -1, 1),
         "v when its window opens": before[:, :1],
     }
+
+
+def _apart(rows: Ints, by: int) -> Ints:
+    """Rows (K, C, 1, 1) of a table whose channels are read so much further apart than they lie, around the end."""
+    t, c = np.ogrid[: len(rows), : rows.shape[1]]
+    found: Ints = rows[:, :, 0, 0].T.ravel()[(c * (len(rows) + by) + t) % rows.size]
+    return found[:, :, None, None]
 
 
 def _values(own: Neurons) -> dict[str, Ints]:
@@ -161,7 +171,7 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
-    return {
+    return _flags_before(scene, own) | {
         "where it fired in the step before": last > 0,
         "where it fired before": so_far > 0,
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
@@ -172,6 +182,17 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
         "where T is 0 or less": own.T <= 0,
         "where T is not h": own.T != own.h,
         "where no spike arrives at any neuron": silent,
+    }
+
+
+def _flags_before(scene: Scene, own: Neurons) -> dict[str, Any]:
+    """What may hold of the image before, where it is known."""
+    if not is_known(scene):
+        return {}
+    left, shape = before(scene, own.fired.astype(np.int64)) > 0, own.fired.shape
+    return {
+        "where it fired in the last step of the image before": np.broadcast_to(left[:, -1:], shape),
+        "where it fired for the image before": np.broadcast_to(left.any(axis=1, keepdims=True), shape),
     }
 
 

@@ -41,6 +41,8 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     for words, by in (("before", -1), ("behind", 1)):
         operands[f"bias of the channel {words}"] = shifted(bias, by, 0)
         operands[f"bias of the neuron {words}"] = moved(bias, by)
+        operands[f"bias of the channel {words}, 0 beyond the ends"] = _there(bias, by * p.shape[1] * p.shape[2])
+        operands[f"bias of the neuron {words}, 0 beyond the ends"] = _there(bias, by)
     operands |= {"bias of channel 0": bias[:1], "bias of the last channel": bias[-1:]}
     for by in BESIDE:
         words = f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}"
@@ -54,19 +56,21 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
         f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)
     }
     operands["last projection"] = [none, *each][-1]
+    operands["alone that came last"] = [none, *sums.values()][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
     return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
 
 
 def _counts(scene: Scene) -> dict[str, Ints | int]:
     """How often a bias may be added, in words, (B, 1, 1, 1)."""
-    trains = [np.asarray(scene.spikes(q.source).any(axis=(2, 3, 4))) for q in scene.into.values()]
+    into = scene.net.into(scene.population.name)
+    trains = [np.asarray(scene.spikes(q.source).any(axis=(2, 3, 4))) for q in into.values()]
     window = max(len(steps[0]) for steps in trains)
     busy = [np.pad(steps, ((0, 0), (window - steps.shape[1], 0))) for steps in trains]
     once = np.logical_or.reduce(busy).sum(axis=1)
     return {
-        "once for each projection": len(scene.into),
-        "once for each projection and once more": len(scene.into) + 1,
+        "once for each projection": len(into),
+        "once for each projection and once more": len(into) + 1,
         "once in each step": window,
         "once in each step that has a spike": once[:, None, None, None],
         "once in each step of the population": max(scene.net.steps[scene.population.name], 1),
@@ -74,12 +78,12 @@ def _counts(scene: Scene) -> dict[str, Ints | int]:
 
 
 def _there(total: Ints, by: int) -> Ints:
-    """The sums of other neurons, 0 beyond the ends."""
-    rows = total.reshape(len(total), -1)
+    """Values (..., C, H, W) of the neuron `by` addresses on, 0 beyond the ends."""
+    rows = total.reshape(*total.shape[:-3], -1)
     found = np.zeros_like(rows)
-    at = np.arange(rows.shape[1])
-    kept = (at + by >= 0) & (at + by < rows.shape[1])
-    found[:, at[kept]] = rows[:, at[kept] + by]
+    at = np.arange(rows.shape[-1])
+    kept = (at + by >= 0) & (at + by < len(at))
+    found[..., at[kept]] = rows[..., at[kept] + by]
     return found.reshape(total.shape)
 
 
@@ -97,6 +101,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         elif rest == "projection":
             for times, what in ((0, "is left out"), (2, "counts twice"), (-1, "is taken off")):
                 yield Change(f"in yours the {name} {what}", 1.8, partial(_more, name, times - 1))
+    text = "in yours the bias and the last projection alone count"
+    yield Change(text, 1.9, lambda part: part.operands["bias"] + part.operands["alone that came last"])
     for name in names:
         if name.startswith("bias, "):
             yield _instead(f"in yours the bias counts {name.removeprefix('bias, ')}", 2, "bias", column(name))

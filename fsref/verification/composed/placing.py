@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
+from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.composed.where import Other, others
 
@@ -70,12 +72,49 @@ def placed_otherwise(what: str, given: Given) -> Iterator[Change]:
     for name, other in elsewhere("neuron", "channel", "row", "column"):
         text = f"yours adds {what} at {other.text}"
         yield Change(text, other.dear + 0.4, partial(_moved, partial(added_at, name, other, given), given))
+    for pitch in pitches():
+        text = f"yours adds {what} as if {pitch.text}"
+        yield Change(text, pitch.dear + 0.2, partial(_moved, partial(_written, pitch, given), given))
 
 
 def told_elsewhere() -> Iterator[Change]:
     """What is right of another place."""
     for name, other in elsewhere("neuron", "channel", "row", "column", "step", known=2):
         yield Change(f"yours is that of {other.text}", other.dear, partial(of_other, name, other, right))
+    for pitch in pitches():
+        yield Change(f"yours is read as if {pitch.text}", pitch.dear + 0.3, partial(_read, pitch))
+
+
+def _pitched(pitch: Pitches, part: Part) -> NDArray[np.intp]:
+    """The addresses of neurons with another pitch."""
+    shape = part.scene.population.shape
+    of_channel, of_row = pitch.of(shape, shape)
+    c, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    found: NDArray[np.intp] = (c * of_channel + y * of_row + x).ravel()
+    return found
+
+
+def _written(pitch: Pitches, given: Given, part: Part) -> Ints | None:
+    """Values of a part, each added at an address with another pitch, and lost beyond the end."""
+    rows = arranged(part, given(part))
+    if rows is None:
+        return None
+    flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
+    found, kept = np.zeros_like(flat), at < flat.shape[-1]
+    places: Any = (..., at[kept])
+    np.add.at(found, places, flat[..., kept])
+    return found.ravel()
+
+
+def _read(pitch: Pitches, part: Part) -> Ints | None:
+    """What is right at an address with another pitch, 0 beyond the end."""
+    rows = arranged(part, part.right)
+    if rows is None:
+        return None
+    flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
+    kept = at < flat.shape[-1]
+    values: Ints = flat[..., np.where(kept, at, 0)] * kept
+    return values.ravel()
 
 
 def taken_elsewhere(what: str, given: Given, *names: str) -> Iterator[Change]:

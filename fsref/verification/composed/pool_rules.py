@@ -13,6 +13,13 @@ from fsref.tables import Brief
 from fsref.verification.composed.relation import Mask
 
 AGAIN = (2, 4, 8)  # steps behind which all are in again
+TURNS = (  # what is not set anew between windows, and their axes of (B, C, H, W)
+    ("from window to window of a row", (3,)),
+    ("from window to window of a channel", (2, 3)),
+    ("from window to window", (1, 2, 3)),
+    ("from channel to channel", (1,)),
+    ("from row to row", (2,)),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,6 +81,7 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
         of_tied = partial(_one_of_tied, where)
         yield f"of candidates that fire together the {name} alone stays in", 1.9, of_tied
         yield f"the {name} candidate that fires is the only one from there on", 2.1, partial(_one_for_ever, where)
+    yield "all candidates drop out when several fire", 2, lambda own: followed(own, _any, _none_of_tied)
     yield "a window fires when all that are in fire", 2, lambda own: followed(own, _all_in, _stay)
     yield "a window fires when an odd number of candidates fires", 2.3, lambda own: followed(own, _odd, _stay)
     yield "a window in which several candidates fire does not fire", 2.1, lambda own: followed(own, _alone, _stay)
@@ -82,11 +90,16 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
         yield f"all candidates are in again behind each {n} steps", 2.2, partial(_again, n)
     for word, step in (("first", 0), ("second", 1), ("last", -1)):
         yield f"no candidate drops out in the {word} step", 1.9, partial(_kept_in, step)
+        yield f"candidates drop out in the {word} step alone", 2, partial(_dropped_in, step)
         yield f"all candidates count in the {word} step", 1.9, partial(_all_count, step)
         yield f"no window fires in the {word} step, though candidates drop out", 2.2, partial(_silent, step)
     yield "places outside of the source fire in all steps", 2, partial(_outside, lambda t: True)
     yield "places outside of the source fire in the first step", 2.1, partial(_outside, lambda t: t == 0)
     yield "a window with a place outside of the source has no candidates", 2, _whole_alone
+    for words, axes in TURNS:
+        yield f"candidates that drop out stay out {words}", 1.9, partial(_kept_out, axes)
+        yield f"the largest train is kept {words}", 1.8, partial(_largest, axes)
+    yield "the train of the window before is there, too, where it is larger", 1.9, _beside
     yield "a window fires once at most", 2.1, partial(_limited, 1)
     for n in (2, 3, 4):
         yield f"a window fires {n} times at most", 2.2, partial(_limited, n)
@@ -124,6 +137,10 @@ def _only(where: int, spikes: Mask) -> Mask:
     return np.asarray(found if where == 0 else found[::-1])
 
 
+def _none_of_tied(t: int, spikes: Mask, still: Mask, z: Mask) -> Mask:
+    return np.asarray(_stay(t, spikes, still, z) & ((spikes & still).sum(axis=0) < 2))
+
+
 def _all_in(t: int, spikes: Mask, still: Mask) -> Mask:
     return np.asarray((spikes | ~still).all(axis=0) & still.any(axis=0))
 
@@ -152,6 +169,11 @@ def _kept_in(step: int, own: Windows) -> Mask:
     return followed(own, _any, lambda t, s, i, z: i if t == at else _stay(t, s, i, z))
 
 
+def _dropped_in(step: int, own: Windows) -> Mask:
+    at = step % own.fired.shape[2]
+    return followed(own, _any, lambda t, s, i, z: _stay(t, s, i, z) if t == at else i)
+
+
 def _all_count(step: int, own: Windows) -> Mask:
     at = step % own.fired.shape[2]
     return followed(own, lambda t, s, i: np.asarray(s.any(axis=0)) if t == at else _any(t, s, i), _stay)
@@ -171,6 +193,60 @@ def _outside(when: Callable[[int], bool], own: Windows) -> Mask:
 
 def _whole_alone(own: Windows) -> Mask:
     return by_law(own.without(~np.asarray(own.there.all(axis=0))[None]))
+
+
+def _kept_out(axes: tuple[int, ...], own: Windows) -> Mask:
+    """Spikes of windows whose candidates stay out for those that follow along some axes."""
+    return kept_out(own.fired, np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape), axes)
+
+
+def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...]) -> Mask:
+    """Spikes (B, K, C, H, W) of windows that are computed one after another along some axes of (B, C, H, W), each
+    without the candidates that have dropped out before: fired (kh * kw, B, K, C, H, W), there (kh * kw, B, C, H, W).
+    """
+    spikes = np.moveaxis(fired, 2, 0)  # (K, kh * kw, B, C, H, W)
+    steps, count, *sizes = spikes.shape
+    turns = tuple(sizes[axis] for axis in axes)
+    left = tuple(size for axis, size in enumerate(sizes) if axis not in axes)
+    to = tuple(range(len(axes)))
+    each = np.moveaxis(spikes, [axis + 2 for axis in axes], to).reshape(-1, steps, count, *left)
+    inside = np.moveaxis(there, [axis + 1 for axis in axes], to).reshape(-1, count, *left)
+    out = np.zeros((count, *left), np.bool_)
+    found = np.zeros((len(each), steps, *left), np.bool_)
+    for turn, (own, here) in enumerate(zip(each, inside, strict=True)):
+        for t, now in enumerate(own):
+            still = here & ~out
+            found[turn, t] = (now & still).any(axis=0)
+            out = out | (still & ~now & found[turn, t])
+    shaped = np.moveaxis(found.reshape(*turns, steps, *left), to, [axis + 1 for axis in axes])
+    return np.moveaxis(shaped, 0, 1)
+
+
+def _largest(axes: tuple[int, ...], own: Windows) -> Mask:
+    """Spikes of windows whose register keeps the largest train of those before along some axes."""
+    z = by_law(own)
+    words = np.moveaxis(word_of(z), axes, [*range(-len(axes), 0)])
+    flat = np.maximum.accumulate(words.reshape(*words.shape[: -len(axes)], -1), axis=-1)
+    return spikes_of(np.moveaxis(flat.reshape(words.shape), [*range(-len(axes), 0)], axes), z.shape[1])
+
+
+def _beside(own: Windows) -> Mask:
+    z = by_law(own)
+    words = word_of(z)
+    words[..., 1:] = np.maximum(words[..., 1:], words[..., :-1].copy())
+    return spikes_of(words, z.shape[1])
+
+
+def word_of(z: Mask) -> Ints:
+    """The train words (B, C, H, W) of spikes."""
+    powers = 1 << np.arange(z.shape[1] - 1, -1, -1)[:, None, None, None]
+    found: Ints = (z * powers).sum(axis=1)
+    return found
+
+
+def spikes_of(words: Ints, steps: int) -> Mask:
+    """The spikes (B, K, C, H, W) of train words."""
+    return np.asarray(words[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1 == 1)
 
 
 def _limited(most: int, own: Windows) -> Mask:

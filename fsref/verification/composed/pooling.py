@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import product
@@ -14,12 +14,24 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Conv2d, sum_pool
-from fsref.verification.composed.placing import told_elsewhere
-from fsref.verification.composed.pool_rules import Rule, Windows, by_law, early, late, rules
+from fsref.verification.composed.earlier import is_known
+from fsref.verification.composed.pool_rules import (
+    Rule,
+    Windows,
+    by_law,
+    early,
+    kept_out,
+    late,
+    rules,
+    spikes_of,
+    word_of,
+)
 from fsref.verification.composed.relation import Change, Mask, Part, part_of
+from fsref.verification.composed.sending import sends_otherwise
 from fsref.verification.composed.where import some
 from fsref.verification.composed.windows import moves
 from fsref.verification.scene import Scene
+from fsref.verification.stale_causes import in_order
 from fsref.verification.taps import Taps, taps_of
 
 FIRST = (1, 2, 3, 4, 8)  # candidates that are looked at
@@ -93,10 +105,11 @@ def _seen(scene: Scene, p: MaxPool, taps: Taps) -> Windows:
     return Windows(np.moveaxis(candidates, -1, 0), np.moveaxis(kept.reshape(*p.shape, -1), -1, 0))
 
 
-def pools_otherwise() -> Iterator[Change]:
+def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What a max-pool may do instead."""
-    yield Change("yours does not fire", 1, lambda part: 0 * part.seen)
-    yield Change("yours fires", 1, lambda part: 0 * part.seen + 1)
+    if is_known(parts[0].scene):
+        yield Change("in yours candidates that drop out stay out from image to image", 1.7, _out_for_ever)
+        yield Change("in yours the largest train is kept from image to image", 1.7, _largest)
     for words, dear, rule in rules():
         yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
     for words, dear, move in moves():
@@ -110,7 +123,7 @@ def pools_otherwise() -> Iterator[Change]:
         yield Change(f"in yours the first {many} looked at", 2.2, partial(_first, n))
     for words, change in (("a step late", late), ("a step early", early)):
         yield Change(f"in yours candidates are read {words}", 2, partial(_by_rule, change))
-    yield from told_elsewhere()
+    yield from sends_otherwise(parts)
 
 
 def _all(name: str) -> list[tuple[str, float, Callable[[int], Mask]]]:
@@ -120,6 +133,26 @@ def _all(name: str) -> list[tuple[str, float, Callable[[int], Mask]]]:
 def _by_rule(rule: Rule, part: Part) -> Ints | None:
     own = _windows(part.scene, _pool(part))
     return None if own is None else rule(own).astype(np.int64).ravel()
+
+
+def _out_for_ever(part: Part) -> Ints | None:
+    own, at = _windows(part.scene, _pool(part)), part.scene.at
+    if own is None or at is None:
+        return None
+    order = np.argsort(at)
+    there = np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape)
+    found = np.empty(own.fired.shape[1:], np.int64)
+    found[order] = kept_out(own.fired[:, order], there, (0,))
+    return found.ravel()
+
+
+def _largest(part: Part) -> Ints | None:
+    own = _windows(part.scene, _pool(part))
+    if own is None:
+        return None
+    z = by_law(own)
+    words = in_order(part.scene, lambda asked: np.maximum.accumulate(asked, axis=0), word_of(z))
+    return spikes_of(words, z.shape[1]).astype(np.int64).ravel()
 
 
 def _moved(move: Callable[[Taps], Taps], part: Part) -> Ints | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from typing import TypeAlias
@@ -18,6 +18,11 @@ from fsref.verification.composed.where import Other, Some, others, sources, step
 
 CHEAP = 3.7  # words of a place and of a step at once
 Inside: TypeAlias = Some[tuple[int, ...]]
+WORTH: tuple[tuple[str, Callable[[Ints], Ints]], ...] = (  # what a spike may be worth in each step
+    ("2 ** (K - 1 - t)", lambda t: 1 << t[::-1]),
+    ("2 ** t", lambda t: 1 << t),
+    ("1", lambda t: 1 + 0 * t),
+)
 EVERYWHERE: Inside = Some("", 0, lambda shape: np.ones(shape, np.bool_))
 
 
@@ -37,6 +42,8 @@ def spikes_otherwise() -> Iterator[Change]:
         for words, way in (("before", -by), ("behind", by)):
             text = f"in yours a spike delivers d of the step {by} {words} its own"
             yield Change(text, 2.4, partial(_of_step, way, EVERYWHERE, steps()[0]))
+    for word, worth in WORTH:
+        yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth))
     for word, row in (("channel 0", 0), ("the last channel", -1)):
         yield Change(f"in yours a spike delivers d of {word} of the source", 2, partial(_of_row, row))
     for other, where in product(list(others("neuron")), list(sources())):
@@ -80,6 +87,11 @@ def _of_step(by: int, where: Inside, when: Some[int], part: Part) -> Ints:
     return _worth(part, read, (d - read.d) * _meant(read, where, when))
 
 
+def _as_worth(worth: Callable[[Ints], Ints], part: Part) -> Ints:
+    read = read_of(part)
+    return _worth(part, read, worth(np.arange(len(read.d)))[:, None, None, None] - read.d)
+
+
 def _of_row(row: int, part: Part) -> Ints:
     read = read_of(part)
     return _worth(part, read, read.d[:, [row]] - read.d)
@@ -103,12 +115,12 @@ def _become(each: Becomes, when: Some[int], part: Part) -> Ints:
 
 
 def _from(name: str, other: Other, where: Inside, part: Part) -> Ints:
-    scene, q = part.scene, part.scene.into[part.of]
-    plane = scene.codes[q.source]
+    read = read_of(part)
+    plane = read.codes
     if name == "neuron":
         rows = plane.reshape(len(plane), -1)
         moved = rows[:, other.of(rows.shape[1])].reshape(plane.shape)
     else:
         moved = np.take(plane, other.of(plane.shape[AXES[name]]), AXES[name])
     changed = np.where(where.of(plane.shape[1:]), moved, plane)
-    return part.right if (changed == plane).all() else delivered(part, q, changed)
+    return part.right if (changed == plane).all() else delivered(part, read.q, changed)

@@ -23,6 +23,8 @@ def telling(scene: Scene, seen: Ints, right: Ints) -> Part:
     operands = {f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}": moved(right, by) for by in BESIDE}
     if right.ndim == 5:
         operands |= {"the step before": shifted(right, -1, 1), "the next step": shifted(right, 1, 1)}
+        first = right[:, 0] if scene.opening is None else scene.opening
+        operands["the step before, of the opening first"] = np.concatenate([first[:, None], right[:, :-1]], axis=1)
     return part_of(scene, seen, right, operands, {"it": right}, {})
 
 
@@ -74,12 +76,18 @@ def told_before(parts: Sequence[Part]) -> Iterator[Change]:
     yield Change("yours is that of the image before", 1.5, partial(_told, _that_before))
     yield Change("yours is ORed with that of the image before", 1.8, partial(_told, np.bitwise_or))
     yield Change("yours is no less than that of the image before", 2, partial(_told, np.maximum))
+    yield Change("yours adds that of the image before", 1.8, partial(_told, np.add))
+    yield Change("yours adds what it told of the image before", 1.7, _told_before)
 
 
 def _told(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
     scene = part.scene
     rows = part.right.reshape(scene.count, -1)
     return put(part.right, before(scene, rows).ravel())
+
+
+def _told_before(part: Part) -> Ints:
+    return part.right + before(part.scene, part.seen.reshape(part.scene.count, -1)).ravel()
 
 
 def _that_before(right: Ints, left: Ints) -> Ints:

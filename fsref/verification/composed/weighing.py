@@ -42,6 +42,7 @@ def weights_otherwise() -> Iterator[Change]:
                 text = f"in yours a weight{where.text} is that of {other.text}"
                 yield Change(text, other.dear + where.dear, partial(_weigh, partial(_taken, axis, other), where))
     yield Change("in yours a weight is that of the output as groups would be interleaved", 2.4, _interleaved)
+    yield Change("in yours a weight is that of the first group of the conv2d", 2, _first_group)
     for words, dear, layout in layouts():
         yield Change(f"in yours weights {words}", dear, partial(_weigh, layout, some_weights[0]))
     for by, word in ((1, "further"), (-1, "less")):
@@ -50,6 +51,13 @@ def weights_otherwise() -> Iterator[Change]:
             yield Change(text, 3, partial(_weigh, partial(_drifted, rise, by), some_weights[0]))
         text = f"in yours the address of a weight is one too {'high' if by > 0 else 'low'}"
         yield Change(text, 2, partial(_weigh, partial(_rolled, by), some_weights[0]))
+
+
+def _first_group(part: Part) -> Ints:
+    read = read_of(part)
+    groups, count = getattr(read.q, "groups", 1), len(read.weights)
+    order = np.arange(count) % (count // groups)
+    return part.right if groups == 1 else delivered(part, read.by(read.weights[order]), read.codes)
 
 
 def _interleaved(part: Part) -> Ints:

@@ -18,6 +18,7 @@ from fsref.verification.composed.relation import Mask
 FIRST = (1, 2, 3, 4, 8, 16, 32, 64)  # indices named
 GROUPS = (4, 8)  # of which a last one may be left
 AXES = ((1, "input"), (2, "kernel row"), (3, "kernel column"))  # of weights (O, I, kh, kw)
+ADDRESSED = ("neuron", "weight")  # indices that are addresses, of which a bit may be stuck
 VALUES = (1, -1, 127, -127, -128, 128)  # of weights named
 
 Given = TypeVar("Given")
@@ -135,6 +136,9 @@ def others(name: str) -> Iterator[Other]:
         yield Other(f"the {name} modulo {size}", 2.4, partial(_modulo, size))
         yield Other(f"the first {name} of its {size}", 2.6, partial(_first, size))
         yield Other(f"the {name} turned round behind the last group of {size}", 3, partial(_turned, size))
+    for bit in range(8 * (name in ADDRESSED)):
+        yield Other(f"the {name} with bit {bit} at 0", 2.5, partial(_masked, bit))
+        yield Other(f"the {name} with bit {bit} at 1, where there is one", 2.7, partial(_set, bit))
     yield Other(f"the {name} of the other half", 2.6, lambda n: (np.arange(n) + n // 2) % n)
     yield Other(f"the {name} half of them before", 2.5, lambda n: np.arange(n) - (np.arange(n) >= n // 2) * (n // 2))
     yield Other(f"the {name} half of them, and one, before", 2.7, lambda n: np.arange(n) - _upper(n) * ((n + 1) // 2))
@@ -175,6 +179,15 @@ def _complement(bits: int, n: int) -> NDArray[np.intp]:
 
 def _modulo(size: int, n: int) -> NDArray[np.intp]:
     return np.arange(n) % size
+
+
+def _masked(bit: int, n: int) -> NDArray[np.intp]:
+    return np.arange(n) & ~(1 << bit)
+
+
+def _set(bit: int, n: int) -> NDArray[np.intp]:
+    at = np.arange(n)
+    return np.where(at | 1 << bit < n, at | 1 << bit, at)
 
 
 def _first(size: int, n: int) -> NDArray[np.intp]:

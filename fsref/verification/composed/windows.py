@@ -10,8 +10,10 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
+from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import Read, read_of, rows_of
 from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.tiles import fans, tiles
 from fsref.verification.taps import Taps, taps_of
 
 Move: TypeAlias = tuple[str, float, Callable[[Taps], Taps]]  # what windows do, in words, how dear, and their products
@@ -28,7 +30,9 @@ BEYOND = (("before a row", True, False), ("behind a row", False, True), ("before
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
     for words, dear, change in (*moves(), *_turning()):
-        yield Change(f"in yours a window {words}", dear, partial(_seen, change))
+        yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
+    for words, dear, change in fans():
+        yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
     for words, dear, code in OUTSIDE:
         yield Change(f"in yours a window sees {words} at places outside of the source", dear, partial(_outside, code))
 
@@ -38,6 +42,9 @@ def moves() -> Iterator[Move]:
     yield from _along(0)
     yield from _along(1)
     yield from _both()
+    yield from tiles()
+    for pitch in pitches():
+        yield f"reads the source as if its {pitch.text}", pitch.dear, partial(_pitched, pitch)
 
 
 def _along(axis: int) -> Iterator[Move]:
@@ -116,6 +123,13 @@ def _transposed(taps: Taps) -> Taps:
     return moved.but(there=moved.inside_y & moved.inside_x)
 
 
+def _pitched(pitch: Pitches, taps: Taps) -> Taps:
+    """Addresses that are made with another pitch, as columns of their row."""
+    of_channel, of_row = pitch.of(taps.source, taps.target)
+    _, height, width = taps.source
+    return taps.but(x=taps.x + (of_channel - height * width) * taps.channel + (of_row - width) * taps.y)
+
+
 def _moved(by: int, v: Ints, size: int) -> Ints:
     return v + by
 
@@ -189,9 +203,10 @@ def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
     return taps.but(there=taps.there | (kept & (beside > 0)))
 
 
-def _seen(change: Callable[[Taps], Taps], part: Part) -> Ints | None:
+def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) -> Ints | None:
+    """What is delivered when the products of a conv2d, of a dense or of both are others."""
     scene, q = part.scene, part.scene.into[part.of]
-    if q.weights.ndim != 4:
+    if q.weights.ndim not in ranks:
         return part.right
     right = taps_of(scene, q)
     if right is None:

@@ -1,0 +1,77 @@
+"""Addresses of a memory (C, H, W) as they are made with another pitch of rows or channels (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from fsref.law.populations import Shape
+from fsref.tables import Brief
+
+ROUNDED = (2, 4, 8, 16, 32)  # to whose multiples a pitch may be rounded up
+Pitch: TypeAlias = Callable[[int, Shape, Shape], int]  # from the right one, the own shape and the one beside it
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pitches(Brief):
+    """How far rows, and channels, lie apart, in words, how dear these are, and what they are for the `own` shape of a
+    memory and that of the population on the other side: (channel, row).
+    """
+
+    text: str
+    dear: float
+    of: Callable[[Shape, Shape], tuple[int, int]]
+
+
+def pitches() -> Iterator[Pitches]:
+    """How rows and channels may lie apart instead."""
+    for words, dear, pitch in _rows():
+        yield Pitches(f"rows {words}", dear, partial(_both, pitch))
+        yield Pitches(f"rows {words}, but channels as they do", dear + 0.3, partial(_of_rows, pitch))
+    for words, dear, pitch in _sizes():
+        yield Pitches(f"channels {words}", dear, partial(_of_channels, pitch))
+
+
+def _sizes() -> Iterator[tuple[str, float, Pitch]]:
+    for by in (1, -1, 2, -2):
+        yield f"lie {abs(by)} {'further' if by > 0 else 'less far'} apart", 2 + abs(by) / 10, partial(_more, by)
+    for to in ROUNDED:
+        yield f"begin at multiples of {to}", 2.2, partial(_up, to)
+    yield "begin at powers of two", 2.1, _power
+    yield "lie as far apart as those of the other side", 2.3, _other
+
+
+def _rows() -> Iterator[tuple[str, float, Pitch]]:
+    yield from _sizes()
+    yield "lie as far apart as there are rows", 2.1, lambda own, shape, other: shape[1]
+
+
+def _both(pitch: Pitch, own: Shape, other: Shape) -> tuple[int, int]:
+    row = pitch(own[2], own, other)
+    return own[1] * row, row
+
+
+def _of_rows(pitch: Pitch, own: Shape, other: Shape) -> tuple[int, int]:
+    return own[1] * own[2], pitch(own[2], own, other)
+
+
+def _of_channels(pitch: Pitch, own: Shape, other: Shape) -> tuple[int, int]:
+    return pitch(own[1] * own[2], own, other), own[2]
+
+
+def _more(by: int, right: int, own: Shape, other: Shape) -> int:
+    return right + by
+
+
+def _up(to: int, right: int, own: Shape, other: Shape) -> int:
+    return -(-right // to) * to
+
+
+def _power(right: int, own: Shape, other: Shape) -> int:
+    return 1 << (right - 1).bit_length()
+
+
+def _other(right: int, own: Shape, other: Shape) -> int:
+    return other[2] if right == own[2] else other[1] * other[2]
