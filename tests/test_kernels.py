@@ -177,7 +177,7 @@ def given(kind: int) -> tuple[Any, ...]:
     return (
         (3, True, 0.5, np.int32(-7), np.float64(2.0)),
         (whole, whole[:, ::2], np.asfortranarray(whole), whole[:0]),
-        (whole.astype(np.int8), whole.astype(np.uint16), whole.astype(np.float32)),
+        (whole.astype(np.int8), whole.astype(np.uint16), whole.astype(np.float32), whole % 3 == 1),
         (Together((whole.ravel(), np.ones(3, np.float32))), (whole, (whole[0], whole[1, 1]))),
     )[kind]
 
@@ -204,7 +204,7 @@ def sealed_array(value: Any) -> Any:
 SUMS = (
     Kernel(lambda a, b, c, d, e: a + b + c + d + e),
     Kernel(lambda a, b, c, d: a.sum() + b.sum() + c.sum() + d.sum()),
-    Kernel(lambda a, b, c: a.sum() + b.sum() + np.float64(c.sum())),
+    Kernel(lambda a, b, c, d: a.sum() + b.sum() + np.float64(c.sum()) + d.sum()),
     Kernel(lambda a, b: a[0].sum() + a[1].sum() + b[0].sum() + b[1][0].sum() + np.float64(b[1][1].sum())),
 )
 

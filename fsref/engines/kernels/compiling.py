@@ -85,10 +85,10 @@ def argument(context: Any, b: Any, kind: Any, words: Iterator[Any]) -> Any:
         return context.make_tuple(b, kind, [argument(context, b, own, words) for own in parts.types])
     if isinstance(kind, types.Array):
         made = context.make_array(kind)(context, b)
-        data = b.inttoptr(next(words), context.get_value_type(kind.dtype).as_pointer())
+        own = context.get_data_type(kind.dtype)
+        data = b.inttoptr(next(words), own.as_pointer())
         shape, strides = ([next(words) for _ in range(kind.ndim)] for _ in range(2))
-        size = context.get_abi_sizeof(context.get_value_type(kind.dtype))
-        populate_array(made, data, shape, strides, size, None)
+        populate_array(made, data, shape, strides, context.get_abi_sizeof(own), None)
         return made._getvalue()
     word = next(words)
     return b.bitcast(word, ir.DoubleType()) if kind == types.float64 else word
