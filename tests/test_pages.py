@@ -372,6 +372,7 @@ EVALUATED = {
     "ResNet-8": ("resnet8/README.md", "resnet8/evaluation.jsonl"),
     **{f"ResNet-{n}, refit": (f"resnet{n}/README.md", f"resnet{n}/refit.jsonl") for n in (20, 14, 8)},
     **{name: (f"{name}/README.md", f"{name}/evaluation.jsonl") for name in ("mixed", "gated")},
+    "mixed, refit": ("mixed/README.md", "mixed/refit.jsonl"),
     "EfficientNet-Lite0": ("imagenet/README.md", "imagenet/lite0.jsonl"),
     "EfficientNet-Lite1": ("imagenet/README.md", "imagenet/lite1.jsonl"),
 }
