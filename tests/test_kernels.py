@@ -113,11 +113,13 @@ print(code, *sorted({{"numba", "PIL", "matplotlib", "onnx", "hypothesis"}} & set
 
 
 @pytest.mark.parametrize("engine", ["events", "quantized"])
-def test_the_first_run_says_that_it_compiles_and_the_next_imports_no_numba(tmp_path: Path, engine: str) -> None:
+def test_the_first_run_says_that_it_compiles_and_the_next_imports_no_numba(
+    sealed: dict[str, str], tmp_path: Path, engine: str
+) -> None:
     """In a terminal one line tells what takes so long, once, however many kernels there are; when they are kept there
     is no such line, and nothing is imported but what runs them.
     """
-    settings = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+    settings = sealed | {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     program = COMMAND.format(terminal=True, engine=engine)
     first, again = (process("-c", program, **settings) for _ in range(2))
     assert first.stderr == "fsref: note: kernels are compiled for this processor, once: that takes some seconds\n"
@@ -126,9 +128,9 @@ def test_the_first_run_says_that_it_compiles_and_the_next_imports_no_numba(tmp_p
     assert again.stdout.splitlines()[:-1] == first.stdout.splitlines()[:-1]
 
 
-def test_no_line_tells_of_compiling_where_there_is_no_terminal(tmp_path: Path) -> None:
+def test_no_line_tells_of_compiling_where_there_is_no_terminal(sealed: dict[str, str], tmp_path: Path) -> None:
     """As of progress: what reads standard error reads errors and notes alone."""
-    settings = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+    settings = sealed | {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     done = process("-c", COMMAND.format(terminal=False, engine="events"), **settings)
     assert (done.stdout.splitlines()[-1], done.stderr) == ("0 numba", "")
 

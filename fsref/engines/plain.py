@@ -275,15 +275,18 @@ def working_bytes(net: Network) -> int:
 def at_work(net: Network, p: Population) -> int:
     """The most bytes held for one image while a population is at work, beside spike lists; n is its neurons."""
     n, into = p.neurons, len(net.into(p.name))
-    told = 0 if isinstance(p, Readout) else code_bytes(net.code_weights[p.name], n)
+
+    def told() -> int:
+        return code_bytes(net.code_weights[p.name], n)
+
     match p:
         case Input():
-            return 2 * n + told  # trains
+            return 2 * n + told()  # trains
         case MaxPool() | View():
-            return 2 * n + max(n * prod(tap_counts(p)), told)  # trains; the state of every candidate
+            return 2 * n + max(n * prod(tap_counts(p)), told())  # trains; the state of every candidate
         case FS():
             # Trains, v, sums, membranes; codes, or one to fire and a sum.
-            return (2 + 8 + 8 * into + 8 * p.steps) * n + max(told, (8 + 8 + 2 * 2) * n)
+            return (2 + 8 + 8 * into + 8 * p.steps) * n + max(told(), (8 + 8 + 2 * 2) * n)
         case Readout():
             return (2 + 8 + 8 * into + 8) * n  # trains, v, sums, one in the making
         case _:
