@@ -18,7 +18,7 @@ from statistics import median
 import pytest
 
 import fsref
-from fsref.engines.kernels.store import INLINED
+from fsref.engines.kernels.store import COMPILING, INLINED
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fsref"
@@ -51,8 +51,10 @@ UPWARD = {("law.network", "formats.npz")}
 # Each third-party module but NumPy is at home in one place; those not named here may be imported in one module,
 # whichever.
 HOMES = {
-    "numba": {f"engines.kernels{of}" for of in ("", ".store", ".registers", ".lowered", ".rows", ".processors")},
-    "llvmlite": {f"engines.kernels.{of}" for of in ("registers", "lowered", "rows", "processors")},
+    "numba": {f"engines.kernels.{of}" for of in ("compiling", "registers", "lowered", "rows", "processors")},
+    "llvmlite": {
+        f"engines.kernels.{of}" for of in ("compiling", "linking", "registers", "lowered", "rows", "processors")
+    },
     "msgspec": {"formats.manifest"},
     "click": {"cli.*"},
     "rich": {"tables", "cli.options", "reports.progress"},
@@ -219,6 +221,10 @@ def test_kernels_stand_alone() -> None:
         assert set(own_imports(name)) <= {("engines.kernels", False), ("engines.kernels.vectors", False)}, name
     assert {target for name in words for target, _ in own_imports(name)} <= words
     assert {f"engines.kernels.{name.removesuffix('.py')}" for name in INLINED} == words
+    compiling = {f"engines.kernels.{name.removesuffix('.py')}" for name in COMPILING}
+    assert {name for name in MODULES if name.startswith("engines.kernels")} == {
+        "engines.kernels"
+    } | compiling | words | named
 
 
 def test_one_module_names_processors() -> None:
@@ -284,7 +290,7 @@ from fsref.engines.kernels.plain import fire
 v, T = np.array([[5]]), np.array([[5]])
 trains, spikes, offsets = np.zeros((1, 1), np.uint16), np.zeros(1, np.int64), np.zeros(2, np.int64)
 fire(v, T, T.copy(), trains, spikes, offsets, np.empty((0, 1, 1), np.int64))
-print(fsref.__file__, sum(fire.compiled.stats.cache_hits.values()), int(trains[0, 0]))
+print(fsref.__file__, *(int(entry.kept) for entry in fire.entries.values()), int(trains[0, 0]))
 """
 
 
@@ -321,7 +327,7 @@ from fsref.engines.kernels import Kernel
 from {module} import kernel
 out = np.zeros(16, np.int32)
 kernel(np.arange(16, dtype=np.int32), out)
-print(fsref.__file__, sum(kernel.compiled.stats.cache_hits.values()), out.tolist())
+print(fsref.__file__, *(int(entry.kept) for entry in kernel.entries.values()), out.tolist())
 """
 OF_WORDS = """
 from fsref.engines.kernels import Kernel

@@ -19,7 +19,8 @@ import fsref
 from fsref.cli.main import main
 from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.errors import GraphError, UsageError
-from fsref.formats.sources import SOURCES, load_images
+from fsref.formats.datasets import SOURCES
+from fsref.formats.sources import load_images
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.metrics.chance import guessing

@@ -14,9 +14,11 @@ import pytest
 
 import forms
 import fsref
-from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table, fs_relu
+import handmade
+from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, fs_relu
 from fsref.engines.plan import plan_of, planned
 from fsref.engines.planes import Arena
+from fsref.law.populations import OBSERVABLES
 from processors import PROCESSORS, printed
 
 BOTH = {"int16", "int32"}
@@ -195,6 +197,25 @@ def test_a_run_that_fails_leaves_no_state_behind() -> None:
         list(simulate([x[0], x[1, :, :, 1:]], every))  # type: ignore[arg-type]
     assert planned(net) == 0
     assert fsref.run(net, x, threads=2).logits.tolist() == right
+
+
+@pytest.mark.parametrize("name", ["digits", *handmade.NETS])
+def test_trains_and_codes_alone_are_those_of_a_whole_recording(name: str) -> None:
+    """Where nothing but trains or codes is recorded, of all populations or of some, kernels tell them for several
+    images at a time: the same, image by image, as where every observable is.
+    """
+    net = fsref.load("digits") if name == "digits" else handmade.NETS[name]()
+    images = handmade.draw(net, 9, 3)
+    whole = fsref.run(net, images, record=Record(observables=OBSERVABLES), threads=1)
+    names = [p.name for p in net.spiking]
+    assert whole.trace is not None
+    for populations, observables in ((None, ["spikes"]), (names[::2], ["codes"]), (names[1:2], ["codes", "spikes"])):
+        some = fsref.run(net, images, record=Record(populations, observables), batch=9, threads=1)
+        assert some.trace is not None and len(some.trace.arrays) >= len(observables)
+        for key, values in some.trace.arrays.items():
+            assert np.array_equal(values, whole.trace.arrays[key]), key
+        for told, wanted in ((some.outputs, whole.outputs), (some.spike_counts, whole.spike_counts)):
+            assert told.keys() == wanted.keys() and all(np.array_equal(told[key], wanted[key]) for key in wanted)
 
 
 def test_a_result_says_which_kernels_delivered() -> None:

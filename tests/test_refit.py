@@ -13,9 +13,10 @@ import fsref
 from fsref.activations.coding import Coding
 from fsref.cli.main import main
 from fsref.conversion.activation import LINEAR, Activation
+from fsref.conversion.again import refitted
 from fsref.conversion.columns import Columns, Places
 from fsref.conversion.folded import Term, Unit, real_sum
-from fsref.conversion.refit import Refit, channel_scales, real, refitted
+from fsref.conversion.refit import Refit, channel_scales, real
 from fsref.conversion.regression import RIDGE, ROUNDS, fit, lacking
 from fsref.conversion.sources import Source
 from fsref.errors import GraphError, UsageError

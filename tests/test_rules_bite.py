@@ -196,9 +196,7 @@ def first_cases() -> Seen:
 class Uncompiled(Kernel):
     """A kernel that runs as the Python it is."""
 
-    @property
-    def compiled(self) -> Any:
-        return self.function
+    as_python = True
 
 
 def altered(path: Path, old: str = "", new: str = "", compiled: bool = True, **names: Any) -> types.ModuleType:
@@ -515,7 +513,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "fired = (candidates[:, :, t] & still_in)[0]",
         ),
         ("kernels", "own[window, tap] = 255", "own[window, tap] = 0"),
-        ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and own[window].max() != 255:"),
+        ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and 255 not in own[window]:"),
         ("layers", "        .max(axis=3)\n", "        .min(axis=3)\n"),
         ("layers", "a.shape[3]).max(axis=2)", "a.shape[3]).min(axis=2)"),
         ("fast", "select(best < word, word, best)", "select(word < best, word, best)"),

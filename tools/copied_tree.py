@@ -148,7 +148,7 @@ class Copy:
             raise RuntimeError("fsref is imported already: every child would test that, not the copy")
         self.folder = folder / "tree"
         self.folder.mkdir()
-        ignored = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", ".hypothesis")
+        ignored = shutil.ignore_patterns("__pycache__", "*.kernel*", ".hypothesis")
         for name in COPIED:
             if (root / name).is_dir():
                 shutil.copytree(root / name, self.folder / name, ignore=ignored)
@@ -176,7 +176,7 @@ class Copy:
             compiled.unlink()
         path.write_text(mutant.applied(source), encoding="utf-8", newline="\n")
         try:
-            if "numba" in source:  # kernels of the mutant would overwrite those of the tree
+            if "@Kernel" in source or "/kernels/" in mutant.module:  # its kernels would overwrite those of the tree
                 self.cache = Path(tempfile.mkdtemp(dir=self.folder.parent))
             yield
         finally:
@@ -265,7 +265,3 @@ class Copy:
 
             settings.register_profile("mutate", phases=[Phase.explicit, Phase.generate])  # no failure is made smaller
             settings.load_profile("mutate")
-        with contextlib.suppress(ImportError):
-            import numba
-
-            vars(numba.config)["CACHE_DIR"] = str(self.cache)  # read from the environment when numba was imported

@@ -180,7 +180,7 @@ def _deaf(output: str) -> TextIO:
 
 
 def _of_numba() -> bool:
-    """Whether Numba is at work, which unpickles the kernels that it keeps."""
+    """Whether Numba is at work, which pickles and unpickles what it compiles."""
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back

@@ -200,7 +200,8 @@ class Search:
         """What so many moves find from thresholds and resets (K,), which become its table."""
         state = np.array([(seed * 2654435761 + 88172645) % (2**32 - 1) + 1], np.int64)
         settings = (moves, hot, cold, self.waits, state, self.ends, self.rules)
-        least = kernels.anneal(T, h, *settings, *self.fixed, *self.rooms, self.told)
+        room = np.zeros(16), np.empty((4, len(T)), np.int64)
+        least = kernels.anneal(T, h, *room, *settings, *self.fixed, *self.rooms, self.told)
         return Run(float(least), T, h)
 
     def table(self, run: Run) -> tuple[Table, float]:

@@ -31,6 +31,13 @@ def rooms() -> tuple[NDArray[Any], ...]:
 
 
 @Kernel
+def copied(source, target):  # type: ignore[no-untyped-def]
+    """Nothing; then the numbers of a flat array stand in another."""
+    for i in range(source.size):
+        target[i] = source[i]
+
+
+@Kernel
 def cut(T, h, first, last, room):  # type: ignore[no-untyped-def]
     """How many intervals the staircase of membranes first..last has, their resets and trains in room; ROOM + 1 where
     these are too many.
@@ -121,8 +128,9 @@ def cost(T, h, d, wanted, ends, rules, sums, values, following, room, shares, ma
                     mass[4 * lower + j, 4 * lower + k] = joint[0, 1 << j | 1 << k]
     # A = L D L' of the normal equations, L' above the diagonal of `rest`, and each d rounded to whole code units where
     # the later ones are known.
-    rest[:, :] = mass
-    solved[:] = moment
+    copied(moment, solved)
+    for j in range(16):
+        copied(mass[j], rest[j])
     for j in range(steps):
         left, known = rest[j, j], solved[j]
         usable = left > 1e-9
@@ -255,6 +263,8 @@ def moved(T, h, ends, state):  # type: ignore[no-untyped-def]
 def anneal(  # type: ignore[no-untyped-def]
     T,
     h,
+    d,
+    kept,
     moves,
     hot,
     cold,
@@ -273,28 +283,32 @@ def anneal(  # type: ignore[no-untyped-def]
     told,
 ):
     """The least cost that so many moves find; T and h (K,) become its table. A move to a higher cost is taken when it
-    is higher by a share of at most the heat, which falls from hot to cold, times one of the `waits`.
+    is higher by a share of at most the heat, which falls from hot to cold, times one of the `waits`. d (16,) and kept
+    (4, K) are overwritten.
     """
-    d = np.zeros(16)
+    best_T, best_h, at_T, at_h = kept[0], kept[1], kept[2], kept[3]
     now = cost(T, h, d, np.inf, ends, rules, sums, values, following, room, shares, matrix, vectors, parts, told)
-    best, best_T, best_h = now, T.copy(), h.copy()
-    at_T, at_h = T.copy(), h.copy()
+    best = now
+    copied(T, best_T)
+    copied(h, best_h)
+    copied(T, at_T)
+    copied(h, at_h)
     for move in range(moves):
         left = 1.0 - move / moves
         heat = cold + (hot - cold) * left * left * left
-        T[:] = at_T
-        h[:] = at_h
+        copied(at_T, T)
+        copied(at_h, h)
         moved(T, h, ends, state)
         wanted = now * (1.0 + heat * waits[drawn(state, waits.size)])
         found = cost(T, h, d, wanted, ends, rules, sums, values, following, room, shares, matrix, vectors, parts, told)
         if found <= wanted:
             now = found
-            at_T[:] = T
-            at_h[:] = h
+            copied(T, at_T)
+            copied(h, at_h)
             if found < best:
                 best = found
-                best_T[:] = T
-                best_h[:] = h
-    T[:] = best_T
-    h[:] = best_h
+                copied(T, best_T)
+                copied(h, best_h)
+    copied(best_T, T)
+    copied(best_h, h)
     return best

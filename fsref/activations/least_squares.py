@@ -20,7 +20,8 @@ def least_squares(sums, outputs, before, after, stack):  # type: ignore[no-untyp
     before[:] = np.inf
     before[0] = 0.0
     for _ in range(outputs):
-        after[:] = before
+        for i in range(count + 1):
+            after[i] = before[i]
         depth = 1
         stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 1, count, 0, count - 1
         while depth:
@@ -43,5 +44,6 @@ def least_squares(sums, outputs, before, after, stack):  # type: ignore[no-untyp
             if middle < high:
                 stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = middle + 1, high, begin, last
                 depth += 1
-        before[:] = after
+        for i in range(count + 1):
+            before[i] = after[i]
     return before[count]

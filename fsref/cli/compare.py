@@ -12,7 +12,8 @@ from fsref.cli.options import FILE, FORCE, JSON, SOURCE, WIDE, check_file, label
 from fsref.cli.verb import excludes, needs, verb
 from fsref.errors import UsageError, shown
 from fsref.formats.bundled import load
-from fsref.formats.sources import SOURCES, load_images
+from fsref.formats.datasets import SOURCES
+from fsref.formats.sources import load_images
 from fsref.reports.losses import comparison_picture
 from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress

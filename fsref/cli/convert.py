@@ -19,8 +19,9 @@ from fsref.conversion.folding import fold
 from fsref.conversion.options import Options
 from fsref.conversion.search import check_loss
 from fsref.errors import UsageError, shown
+from fsref.formats.datasets import SOURCES
 from fsref.formats.npz import save
-from fsref.formats.sources import SOURCES, load_images
+from fsref.formats.sources import load_images
 from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress
 from fsref.reports.searches import search_picture

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,15 +17,18 @@ from fsref.cli.verb import Command, Given
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError, nearest, printable
 from fsref.formats.bundled import brings_images
+from fsref.formats.datasets import SOURCES
 from fsref.formats.files import check_target
 from fsref.formats.layout import KEYS
-from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.reports.json_text import json_parts
 from fsref.reports.pictures import WIDTH, inches
 from fsref.tables import Sheet
 from fsref.version import SPEC_VERSION, __version__
+
+if TYPE_CHECKING:
+    from fsref.formats.sources import ImageSet
 
 SCHEMA = 2  # of all JSON; 1 had no such key
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -174,6 +177,8 @@ def check_file(option: str, target: Path, force: bool, *others: str | Path | Non
 
 def images_of(name: str, net: Network, given: Given) -> ImageSet:
     """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
+    from fsref.formats.sources import load_images
+
     source = given["source"]
     if source is None and brings_images(name):
         source = name

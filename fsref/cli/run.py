@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from fsref.cli.options import (
     ENGINE,
@@ -28,20 +27,13 @@ from fsref.cli.options import (
     written,
 )
 from fsref.cli.verb import Given, When, needs, verb
-from fsref.engines.engine import ENGINES
-from fsref.formats.bundled import brings_images, bundled, load
-from fsref.formats.sources import load_images
-from fsref.law.network import Network
-from fsref.metrics.score import evaluate
+from fsref.formats.bundled import brings_images, load
 from fsref.reports.events import event_lines, event_rows
-from fsref.reports.progress import progress
 from fsref.reports.raster import raster
-from fsref.reports.showcase import showcase_sheet, spikes_of
 from fsref.simulation.answers import check_outputs, save_outputs
 from fsref.simulation.recording import Record, Taken
 from fsref.simulation.run import run as run_network
 from fsref.simulation.store import check_recording_target
-from fsref.verification.check import check
 
 
 def read(given: Given) -> bool:
@@ -99,6 +91,8 @@ def run(
     asked = recording or selection is not None or answers is not None
     asked = asked or any(given[name] for name in ("source", "resize", "crop", "limit"))
     if brings_images(net) and not asked:
+        from fsref.cli.showcase import showcase
+
         return showcase(net, network, engine, given, as_json)
     images = images_of(net, network, given)
     picked = chosen(selection, len(images.x))
@@ -137,24 +131,3 @@ def run(
         told["recording"] = ({"of": of, "observable": what, "values": values} for (of, what), values in arrays)
     show(as_json, shown, {**result.told(), **images.to_dict(), **told})
     return 0
-
-
-def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) -> int:
-    """Evaluate a bundled model on all its test images, check every bit against the other engines, draw one digit's
-    spikes.
-    """
-    images = load_images(name, net)
-    with np.load(bundled(name) / f"{name}.npz", allow_pickle=False) as arrays:
-        told = arrays["float_labels"]
-    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
-        score = evaluate(net, images.x, images.y, engine, **work(given), progress=advance)
-    with progress("every bit, three engines", len(images.x)) as advance:
-        compared = (engine, *(e for e in ENGINES if e != engine))
-        checked = check(net, images.x, compared, **work(given), progress=advance)
-    result = run_network(net, images.x[:1], engine, Record(observables=("spikes",)))
-    float_correct, differ = int((told == images.y).sum()), int((told != score.predictions).sum())
-    share = float_correct / score.image_count
-    plain = {"float_correct": float_correct, "float_accuracy": share, "differ_from_float": differ}
-    shown = [showcase_sheet(score, checked, float_correct, differ), spikes_of(images, result)]
-    show(as_json, shown, {**score.to_dict(), **plain, "check": checked.to_dict()})
-    return 0 if checked.agrees else 1

@@ -16,7 +16,6 @@ import click
 from fsref.cli.streams import reported
 from fsref.cli.verb import Several
 from fsref.errors import FsrefError, printable
-from fsref.formats.pages import rules
 from fsref.version import SPEC_VERSION, __version__
 
 # What a list of them says of each: the first sentence of its help.
@@ -74,6 +73,24 @@ def cli() -> None:
     """The golden reference simulator for few-spikes (FS) neurons: integers only, every spike explicit."""
 
 
+class Notes(logging.Handler):
+    """What the library logs of its work as lines on standard error, each once, where that is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.told = set[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if sys.stderr.isatty() and line not in self.told:
+            self.told.add(line)
+            note(line)
+
+
+OWN = logging.getLogger("fsref")
+OWN.setLevel(logging.INFO)
+OWN.addHandler(Notes())
+OWN.propagate = False
 # Where matplotlib keeps its fonts changes no picture: its log of that is no line of a command's.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 
@@ -108,13 +125,19 @@ def called(arguments: Sequence[str] | None) -> int:
 def failed(message: str, code: int, named: str = "") -> int:
     """`code`, after one line on standard error, and a note where the rule it names stands on a page."""
     reported(printable(" ".join(message.split())), code)
+    from fsref.formats.pages import rules
+
     if named in rules():
-        with suppress(OSError):
-            click.echo(f"fsref: note: fsref rule {named} prints this rule", err=True)
+        note(f"fsref rule {named} prints this rule")
     return code
 
 
 def noted(message: Warning | str, *place: Any, **more: Any) -> None:
     """A warning of Python's as one line on standard error, without its place in the code."""
+    note(str(message))
+
+
+def note(text: str) -> None:
+    """A line on standard error that is no error."""
     with suppress(OSError):
-        click.echo(f"fsref: note: {printable(' '.join(str(message).split()))}", err=True)
+        click.echo(f"fsref: note: {printable(' '.join(text.split()))}", err=True)

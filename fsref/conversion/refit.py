@@ -17,10 +17,8 @@ from fsref.conversion.curves import Curve
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.regression import fit
 from fsref.conversion.sources import Source
-from fsref.law.network import Network
 
 SEED = 1
-FITTED_AGAIN = "weights were fitted again (CONV-13): they are not those of the float graph"
 REACH = 99.99  # percentile of the values of a channel
 SHARES = np.arange(20, 121, 2) / 100  # scales tried, in parts of that whose codes just hold it
 WIDER = 1.1  # the best of them times this: what clips is worth more than its square
@@ -76,12 +74,6 @@ class Refit:
         few = slice(None, None, -(-len(values) // SAMPLE))
         scale = channel_scales(how, coding, values[few], predicted[few])
         return made, replace(coding, scale=scale[:, None, None])
-
-
-def refitted(net: Network) -> bool:
-    """Whether a network says that its weights were fitted again: they are not those of its graph."""
-    options = net.provenance.get("options")  # of a file it may be anything
-    return isinstance(options, Mapping) and options.get("refit") is True
 
 
 def real(codes: NDArray[np.integer], source: Source) -> Floats:

@@ -23,6 +23,7 @@ from fsref.engines.frames import (
     up,
 )
 from fsref.engines.kept import kept
+from fsref.engines.kernels.blocks import Together
 from fsref.engines.kernels.dense import (
     COLUMNS,
     DOTS,
@@ -83,9 +84,7 @@ class Plan(Brief):
     """Frames; operations, terms and what they read; and rooms that no thread works in."""
 
     framing: Framing
-    shelves: tuple[Array, ...]  # weights, numbers, inverses, places
-    terms: Ints
-    operations: Ints
+    shelves: Together  # weights, numbers, inverses, places, terms, operations
     classes: int
     idle: list[Array] = field(default_factory=list)
 
@@ -108,8 +107,7 @@ class Plan(Brief):
         counts = np.empty((len(images), len(self.framing.frames)), np.int64)
         logits = np.empty(len(images) * up(self.classes, 16), np.int32)
         size = self.framing.size
-        shelves = *self.shelves, self.terms, self.operations
-        drive(flat, room.size // size, room, room.view(np.int64), size, *shelves, logits, counts)
+        drive(flat, room.size // size, room, room.view(np.int64), size, self.shelves, logits, counts)
         return logits.reshape(len(images), -1)[:, : self.classes].astype(np.int64), counts
 
     def counted(self, images: Ints) -> tuple[Ints, Ints]:
@@ -359,5 +357,5 @@ def plan_of(net: Network) -> Plan:
     for name in (*framing.frames, *([net.readout.name] if framing.whole else [])):
         planner.add(net[name])
     terms, operations = rows(TERMS, planner.terms), rows(COLUMNS, planner.operations)
-    shelves = tuple(shelf.array() for shelf in (planner.weights, planner.numbers, planner.inverses, planner.places))
-    return Plan(framing, shelves, terms, operations, net.readout.shape[0])
+    shelves = [shelf.array() for shelf in (planner.weights, planner.numbers, planner.inverses, planner.places)]
+    return Plan(framing, Together((*shelves, terms, operations)), net.readout.shape[0])

@@ -78,13 +78,16 @@ def room_bytes(net: Network) -> int:
 
 @kept
 def loop_bytes(net: Network) -> int:
-    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires; of a gate
-    another list, and its registers.
+    """What plain loops need on a thread, where any run: a list of spikes, what a projection delivers, and what fires;
+    of a gate another list, and its registers.
     """
-    delivered = max(2 * 8 * net[q.target].neurons for q in net.projections)
+    shaping = shaping_of(net)
+    looped = {name: q for name, q in net.named_projections.items() if shaping.routes[name] == "plain"}
+    delivered = max((2 * 8 * net[q.target].neurons for q in looped.values()), default=0)
     gated = [8 * net[q.by].neurons + plain.list_bytes(net, net[q.source]) for q in net.gates.values()]
-    delivered += max(gated, default=0)
-    return delivered + max(plain.list_bytes(net, p) + (2 + 3 * 8) * p.neurons for p in net.spiking)
+    names = {source for q in looped.values() for source in q.sources} | set(shaping.wide)
+    fired = (plain.list_bytes(net, net[name]) + (2 + 3 * 8) * net[name].neurons for name in names)
+    return delivered + max(gated, default=0) + max(fired, default=0)
 
 
 @kept
@@ -124,10 +127,9 @@ def working_bytes(net: Network) -> int:
 def at_work(net: Network, p: Population) -> int:
     """The most bytes in which one population is told of an image."""
     n, into = p.neurons, len(net.into(p.name))
-    told = (8 + 8 + 2 * 2) * n  # codes, what a step adds to them, its bits
     match p:
         case Input() | MaxPool() | View():
-            return told
+            return plain.code_bytes(net.code_weights[p.name], n)
         case FS():  # codes; membranes, what a step takes from them, its bits; opening, sums
             return (8 + 8 * p.steps + 8 + 8 + 2 * 2 + 8 * into) * n
         case Readout():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -21,6 +22,7 @@ from fsref.engines.engine import Counter, Simulator, Wanted
 from fsref.engines.event_bytes import counting_bytes, shared_bytes, working_bytes
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.kernels import plain as loops
+from fsref.engines.kernels.blocks import Together
 from fsref.engines.plain import codes, count_deliveries
 from fsref.engines.plan import Plan, plan_of
 from fsref.engines.planes import LANES, Plane, aligned
@@ -47,17 +49,15 @@ SPARE = 4 * LANES  # marks of four steps are written at once, of which only thos
 
 @dataclass(eq=False, repr=False)
 class State(Brief):
-    """What one thread works with, whatever the image: `memory` as kernels take it, of which it shares tables with the
-    others; views of the membranes of every population and of its train words, (C, H, W); membranes that no fast kernel
-    holds; kernels and geometries as `drive` takes them, and what each operation returned.
+    """What one thread works with, whatever the image: `work` as `drive` takes it, kernels, geometries, what each
+    operation returned, and memory, of which it shares tables with the others; views of the membranes of every
+    population and of its train words, (C, H, W); membranes that no fast kernel holds.
     """
 
-    memory: tuple[Array, ...]
+    work: Together
     membranes: dict[str, Array]
     words: dict[str, Array]
     wide: dict[str, Ints]
-    kernels: Any
-    rows: Array
     returned: Array
 
     @classmethod
@@ -75,7 +75,7 @@ class State(Brief):
                 (ends, np.int64),
             )
         ]
-        memory = v, words, numbers, shorts, marks, targets, *lists
+        memory = Together((v, words, numbers, shorts, marks, targets, *lists))
         views = {name: plane.inside(v) for name, plane in shaping.planes.items()}
         told = {
             n: Plane(p.shape, (0, 0, 0, 0), shaping.words.get(n, 0)).inside(words) for n, p in shaping.planes.items()
@@ -87,14 +87,15 @@ class State(Brief):
                 wide[p.name] = np.broadcast_to(p.bias_map, p.shape).copy()
             elif isinstance(p, FS | Readout):  # the others hold what they are to send
                 views[p.name][:] = p.bias_map
-        known = {made.kernel: made.kernel.address(plan.rows[0], memory) for made in plan.operations}
+        known = {kernel: kernel.address(plan.rows[0], memory) for kernel in {made.kernel for made in plan.operations}}
         found: Any = [known[made.kernel] for made in plan.operations]
         addressed = found if callable(found[0]) else np.array(found)
-        return cls(memory, views, told, wide, addressed, plan.rows, np.zeros(len(found), np.int64))
+        returned = np.zeros(len(found), np.int64)
+        return cls(Together((addressed, plan.rows, returned, memory)), views, told, wide, returned)
 
     def drive(self, numbers: Array) -> None:
         """Nothing; then these operations are done, and what they returned is in `returned`."""
-        kernels.drive.compiled(self.kernels, self.rows, numbers, self.returned, self.memory)
+        kernels.drive(numbers, self.work)
 
 
 @dataclass(eq=False, repr=False)
@@ -126,10 +127,8 @@ class Simulation:
 
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
         """The activity of every population in turn, once all images have run one after the other."""
-        if self.counts and not wanted:
-            logits, spikes = self.count(images)
-            yield from (Activity(p.name, counts=spikes[:, n]) for n, p in enumerate(self.net.spiking))
-            yield Activity(self.net.readout.name, opening=logits[:, :, None, None])
+        if self.counts and all(what <= {"spikes", "codes"} for what in wanted.values()):
+            yield from self.known(images, wanted)
             return
         state = self.ready()
         names = {*wanted, *(p.name for p in self.net.readouts)}
@@ -145,24 +144,43 @@ class Simulation:
             else:
                 yield Activity(p.name, counts=own)
 
+    def known(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
+        """The activity of every population of a classifier, by operations alone."""
+        logits, counts, trains = self.counted(images, frozenset(wanted))
+        for n, p in enumerate(self.net.spiking):
+            own = trains.pop(p.name, None)
+            if own is not None and "codes" in wanted[p.name]:
+                yield Activity(p.name, own, codes(own, self.net.code_weights[p.name]), counts=counts[:, n])
+            else:
+                yield Activity(p.name, own, counts=counts[:, n])
+        yield Activity(self.net.readout.name, opening=logits[:, :, None, None])
+
     def count(self, images: Ints) -> tuple[Ints, Ints]:
         """The logits of images (B, classes) of a classifier and the spikes of each spiking population (B, populations),
         by operations alone.
         """
-        state, readout = self.ready(), self.net.readout
-        numbers, fires = self.plan.stretch
-        pixels, own = (self.plan.shaping.planes[p.name] for p in (self.net.input, readout))
+        return self.counted(images, frozenset())[:2]
+
+    def counted(self, images: Ints, told: frozenset[str]) -> tuple[Ints, Ints, dict[str, NDArray[np.uint16]]]:
+        """As `count`, and the trains (B, C, H, W) of the populations that are told."""
+        net, plan, state, readout = self.net, self.plan, self.ready(), self.net.readout
+        pixels, own = (plan.shaping.planes[p.name] for p in (net.input, readout))
         logits = np.empty((len(images), readout.shape[0]), np.int32)
-        counts = np.zeros((len(images), len(fires)), np.int64)
+        counts = np.zeros((len(images), len(plan.turns)), np.int64)
         bias = readout.bias_map.astype(np.int32).ravel()
+        shapes = {name: (len(images), *net[name].shape) for name in plan.turns if name in told}
+        room = np.empty(sum(map(prod, shapes.values())), np.uint16)
         for first in range(0, len(images), AT_ONCE):
             some = slice(first, first + AT_ONCE)
-            kernels.images.compiled(
+            kernels.images(
                 *(np.ascontiguousarray(images[some]), pixels.first, pixels.row, logits[some], bias, own.first),
-                *(counts[some], fires, state.kernels, state.rows, numbers, state.returned, state.memory),
+                *(counts[some], room, first, len(images), plan.stretch(told), state.work),
             )
-        self.plan.idle.append(state)  # only of a run that was not stopped in the middle
-        return logits.astype(np.int64), counts
+        plan.idle.append(state)  # only of a run that was not stopped in the middle
+        ends = np.cumsum([prod(shape) for shape in shapes.values()])[:-1]
+        parts = np.split(room, ends) if shapes else []
+        trains = {n: part.reshape(shape) for (n, shape), part in zip(shapes.items(), parts, strict=True)}
+        return logits.astype(np.int64), counts, trains
 
     def step_by_step(self, images: Ints, state: State, counts: Ints, told: dict[str, Told], recording: bool) -> None:
         """Nothing; then the counts of all images are there, and what is to be told."""

@@ -16,7 +16,7 @@ from fsref.engines.delivering import SpikeList, by_place, deliverer, reached, su
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.kernels import plain as kernels
 from fsref.law.network import Network
-from fsref.law.neuron import Ints
+from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
 from fsref.law.projections import Conv2d, Dense, Gate, Linear, Pair, Projection, taps
 
@@ -148,8 +148,20 @@ class Simulation:
         return found
 
 
+def are_codes(d: Ints) -> bool:
+    """Whether train words are codes, by d (C, K)."""
+    return bool((d == base_two(d.shape[1])).all())
+
+
+def code_bytes(d: Ints, neurons: int) -> int:
+    """The bytes of codes in the making: themselves; where words are none, what a step adds to them, and its bits."""
+    return (8 if are_codes(d) else 8 + 8 + 2 * 2) * neurons
+
+
 def codes(trains: NDArray[np.uint16], d: Ints) -> Ints:
     """Codes (B, C, H, W) of trains: d of every step that spiked, added up (FS-4)."""
+    if are_codes(d):
+        return trains.astype(np.int64)
     code = np.zeros(trains.shape, np.int64)
     for t in range(d.shape[1]):
         code += d[:, t, None, None] * ((trains >> (d.shape[1] - 1 - t)) & 1)
@@ -263,15 +275,18 @@ def working_bytes(net: Network) -> int:
 def at_work(net: Network, p: Population) -> int:
     """The most bytes held for one image while a population is at work, beside spike lists; n is its neurons."""
     n, into = p.neurons, len(net.into(p.name))
-    told = (8 + 8 + 2 * 2) * n  # codes, what a step adds to them, its bits
+
+    def told() -> int:
+        return code_bytes(net.code_weights[p.name], n)
+
     match p:
         case Input():
-            return 2 * n + told  # trains
+            return 2 * n + told()  # trains
         case MaxPool() | View():
-            return 2 * n + max(n * prod(tap_counts(p)), told)  # trains; the state of every candidate
+            return 2 * n + max(n * prod(tap_counts(p)), told())  # trains; the state of every candidate
         case FS():
-            # Trains, v, sums, membranes; told: or one to fire, a sum.
-            return (2 + 8 + 8 * into + 8 * p.steps) * n + told
+            # Trains, v, sums, membranes; codes, or one to fire and a sum.
+            return (2 + 8 + 8 * into + 8 * p.steps) * n + max(told(), (8 + 8 + 2 * 2) * n)
         case Readout():
             return (2 + 8 + 8 * into + 8) * n  # trains, v, sums, one in the making
         case _:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from threading import RLock
 from typing import Any, Literal, TypeAlias, assert_never
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from fsref.engines import delivering
 from fsref.engines.firing import NEVER, firing, join, joined_of, relaying
 from fsref.engines.kernels import patches as kernels
+from fsref.engines.kernels.blocks import Together
 from fsref.engines.patches import (
     Arenas,
     Delivery,
@@ -188,6 +188,7 @@ class Plan(Brief):
     highs: int = 0  # marks that a list of the first steps has room for
     lows: int = 0
     idle: list[Any] = field(default_factory=list)  # states that no thread works on
+    stretches: dict[frozenset[str], Together] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: Network) -> Plan:
@@ -203,11 +204,20 @@ class Plan(Brief):
             row[: len(made.g)] = made.g
         return plan
 
-    @cached_property
-    def stretch(self) -> tuple[Array, Array]:
-        """Of all populations, where nothing is recorded: the operations in order, and those that count spikes."""
-        turns = self.turns.values()
-        return np.concatenate([turn.whole for turn in turns]), np.array([turn.fire for turn in turns])
+    def stretch(self, told: frozenset[str]) -> Together:
+        """What `images` takes as plan, where the trains of some populations are told and nothing else is recorded."""
+        if told not in self.stretches:
+            numbers, turns, behind, to = [], [], 0, 0
+            for name, turn in self.turns.items():
+                plane, whole = self.shaping.planes[name], name not in told
+                numbers.append(np.asarray(turn.whole) if whole else turn.recorded)
+                behind += len(numbers[-1])
+                channels, places = (0, 0) if whole else (plane.shape[0], plane.shape[1] * plane.shape[2])
+                words = self.shaping.words.get(name, 0), channels, plane.channels, places, to
+                turns.append((turn.fire if whole else turn.tell, behind, *words))
+                to += channels * places
+            self.stretches[told] = Together((np.concatenate(numbers), np.array(turns)))
+        return self.stretches[told]
 
     def add(self, net: Network, p: Population, arenas: Arenas, marks: Arena) -> None:
         """Nothing; then the plan has what is done of one population."""

@@ -167,4 +167,6 @@ def activity(
     if isinstance(p, FS) and opening is not None and "membranes" in wants:  # no other has any
         after = membranes(opening, trains, p.table.rows(p.shape[0])[1])
     told = trains.astype(np.uint16, copy=False) if count is None or "spikes" in wants else None
-    return Activity(p.name, told, codes.astype(np.int64) if "codes" in wants else None, opening, after, sums, count)
+    return Activity(
+        p.name, told, codes.astype(np.int64, order="C") if "codes" in wants else None, opening, after, sums, count
+    )

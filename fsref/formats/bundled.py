@@ -7,13 +7,15 @@ from contextlib import suppress
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsref.errors import FileError, UsageError, public
-from fsref.formats import graph as graphs
 from fsref.formats import npz as networks
 from fsref.formats.files import path_of
-from fsref.graph.graph import Graph
 from fsref.law.network import Network
+
+if TYPE_CHECKING:
+    from fsref.graph.graph import Graph
 
 COME_ALONG = ("digits", "resnet20")  # in the wheel
 NAME = r"[A-Za-z0-9_\-]+"
@@ -56,6 +58,8 @@ def load(path: str | PathLike[str]) -> Network:
 @public
 def load_graph(path: str | PathLike[str]) -> Graph:
     """The float graph of a file, `path` (GRAPH-6). Errors: FileError, GraphError."""
+    from fsref.formats import graph as graphs
+
     file = path_of(path, "load_graph")
     if file.suffix.lower() == ".onnx":
         raise FileError("GRAPH-6", str(path), "is an ONNX file", None, "fsref.from_onnx(path, pixels) reads it")
@@ -67,6 +71,9 @@ def save(model: Network | Graph, path: str | PathLike[str]) -> None:
     """Write a network or float graph, `model`, to one npz, `path`, complete or not at all, the same bytes for the same
     model (FILE-4, GRAPH-6). Errors: FileError, UsageError for anything else.
     """
+    from fsref.formats import graph as graphs
+    from fsref.graph.graph import Graph
+
     match model:
         case Network():
             networks.save(model, path)

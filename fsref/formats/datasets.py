@@ -1,10 +1,13 @@
-"""Data sets in the files that their makers publish: which of them are read, and what to do about others (RUN-4)."""
+"""What a source of images may be, and data sets in the files that their makers publish: which of them are read, and
+what to do about others (RUN-4).
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR, cifar10-train:DIR or drawn:N[:SEED]"
 FILES = {"cifar10": ("test_batch.bin",), "cifar10-train": tuple(f"data_batch_{k}.bin" for k in range(1, 6))}
 PICKLED = ("test_batch", "data_batch_1")  # of the version for Python: pickles, which are never read
 IDX = re.compile(r"idx[13][-.]ubyte(\.gz)?\Z")

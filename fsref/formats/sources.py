@@ -22,7 +22,7 @@ from fsref.errors import FileError, InputError, LimitError, UsageError, public
 from fsref.formats.arrays import image_of_npy, images_of_npz
 from fsref.formats.bundled import bundled, network_of
 from fsref.formats.cifar10 import CLASSES, classes_of_cifar10, read_batches
-from fsref.formats.datasets import FILES, would_do
+from fsref.formats.datasets import FILES, SOURCES, would_do
 from fsref.formats.files import path_of
 from fsref.formats.folders import listed, room_for
 from fsref.formats.image_files import SUFFIXES, image_codes
@@ -38,7 +38,6 @@ MAX_CODES = 2**33  # bytes of the images of a folder
 ROWS = 10  # images of a table
 MAX_DRAWN = 2**26  # codes of drawn images
 DRAWN = re.compile(r"drawn:([1-9][0-9]{0,9})(?::([0-9]{1,20}))?", re.ASCII)
-SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR, cifar10-train:DIR or drawn:N[:SEED]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from fsref.conversion.refit import FITTED_AGAIN, refitted
+from fsref.conversion.again import FITTED_AGAIN, refitted
 from fsref.errors import shown
 from fsref.law.network import Network
 from fsref.law.pipelining import Pipelining, factor_fifo, fifos, pipelining
@@ -16,7 +16,7 @@ from fsref.law.projections import Gate
 from fsref.law.widths import factor_width, membrane_bits, memories, register_bits, weight_width
 from fsref.reports.raster import COLUMNS
 from fsref.tables import Sheet, plural
-from fsref.verification.check import proofs
+from fsref.verification.proved import proofs
 
 NUMBERS = {1: "one", 2: "two"}
 

@@ -9,7 +9,7 @@ from math import inf
 from os import PathLike
 from typing import Any
 
-from fsref.conversion.refit import FITTED_AGAIN, refitted
+from fsref.conversion.again import FITTED_AGAIN, refitted
 from fsref.errors import shown
 from fsref.formats.files import write
 from fsref.metrics.energy import in_joules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fsref.reports.evaluation import Evaluation
-from fsref.reports.panels import Plot, panels, side_by_side, some, spread
+from fsref.reports.panels import Plot, panels, placed, side_by_side, some, spread
 from fsref.reports.pictures import BLUE, ORANGE, plain
 from fsref.tables import plural
 from fsref.verification.comparison import percent
@@ -33,6 +33,7 @@ def maps(e: Evaluation, width: float) -> Plot | None:
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         bar = figure.colorbar(shown, ax=axes, shrink=0.7)
         bar.ax.tick_params(labelsize="small")
+        placed(bar.ax)
         bar.ax.yaxis.get_major_locator().set_params(nbins=3)
         if silent:
             axes.text(0.5, 0.5, "no spike", color="#fefefe", ha="center", va="center", transform=axes.transAxes)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.simulation.recording import Trace
 from fsref.tables import plural, sizes
+
+if TYPE_CHECKING:
+    from fsref.simulation.recording import Trace
 
 SHADES = " .:-=+*#%@"
 COLUMNS = 64

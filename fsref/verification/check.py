@@ -19,36 +19,16 @@ from fsref.formats.chips import chip_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
-from fsref.law.ranges import width_bits
 from fsref.limits.misfits import Fit
 from fsref.simulation.difference import Difference, diff
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.tables import Sheet, Shown, plural
+from fsref.verification.proved import Proof, proofs
 
 Extremes = dict[str, tuple[int, int]]
 PROVED = "for every image that fits the input: no membrane, partial sum or code leaves its interval, none wraps 64 bits"
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What is proved of one fs or readout for every image: the bits its intervals need, and the declared width and
-    promise, which hold.
-
-    `low` and `high` are the ends of *any_order*; `seen_low` and `seen_high` the smallest and largest membrane of the
-    images tested, both None where none were recorded (RANGE-1 to RANGE-5).
-    """
-
-    population: str
-    any_order_bits: int
-    final_bits: int
-    declared_bits: int | None
-    promise: str | None
-    low: int
-    high: int
-    seen_low: int | None = None
-    seen_high: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,21 +91,6 @@ class CheckReport(Shown):
         head = ("population", *widths, "any_order", "membranes seen")
         more = [] if self.fit is None else [self.fit.sheet()]
         return Sheet(title, head, rows, above=[("PROVED", PROVED)], below=tested, more=more)
-
-
-def proofs(net: Network, seen: Mapping[str, tuple[int, int]] | None = None) -> tuple[Proof, ...]:
-    """What is proved of every fs and readout, in order, beside the membranes `seen` (RANGE-1 to RANGE-5). A Network
-    that exists is proved.
-    """
-    rows = []
-    for p in net.integrating:
-        proved, width = net.ranges[p.name], p.width
-        ends = int(proved.any_order[:, 0].min()), int(proved.any_order[:, 1].max())
-        low, high = (seen or {}).get(p.name, (None, None))
-        declared: tuple[int | None, str | None] = (None, None) if width is None else (width.bits, width.promise)
-        bits = width_bits(proved.any_order), width_bits(proved.final)
-        rows.append(Proof(p.name, bits[0], bits[1], declared[0], declared[1], ends[0], ends[1], low, high))
-    return tuple(rows)
 
 
 def left_interval(trace: Trace, first: int, seen: Extremes) -> str:

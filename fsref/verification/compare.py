@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fsref.conversion.again import FITTED_AGAIN, refitted
 from fsref.conversion.curves import Curve
 from fsref.conversion.entry import LEFT_OUT
 from fsref.conversion.fits import FAR
@@ -20,7 +21,6 @@ from fsref.conversion.folded import Folded, Unit, real_sum
 from fsref.conversion.folding import fold
 from fsref.conversion.levels import fired
 from fsref.conversion.memory import shapes_of, walking
-from fsref.conversion.refit import FITTED_AGAIN, refitted
 from fsref.errors import GraphError, public
 from fsref.formats.bundled import network_of
 from fsref.graph.graph import Graph

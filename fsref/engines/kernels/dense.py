@@ -226,12 +226,13 @@ def taken(codes, frames, places, image, op):  # type: ignore[no-untyped-def]
 
 @Kernel
 def drive(  # type: ignore[no-untyped-def]
-    images, group, frames, words, apart, weights, numbers, inverses, places, terms, ops, logits, counts
+    images, group, frames, words, apart, plan, logits, counts
 ):
     """All operations for all images (B, C, places), a group of them at a time, so that weights are read once for these.
     Their codes lie `apart` bytes apart in frames, in `words` as well; the spikes that each population sent go to counts
     (images, populations).
     """
+    weights, numbers, inverses, places, terms, ops = plan
     of = frames, weights, numbers, inverses, places, terms, logits
     for first in range(0, images.shape[0], group):
         some, population = range(first, min(first + group, images.shape[0])), 0

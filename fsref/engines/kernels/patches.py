@@ -275,28 +275,39 @@ def view(g, memory):  # type: ignore[no-untyped-def]
 
 
 @Kernel
-def drive(kernels, rows, numbers, returned, memory):  # type: ignore[no-untyped-def]
+def drive(numbers, work):  # type: ignore[no-untyped-def]
     """These operations, one after the other: each a kernel and its geometry; what each gives goes to returned."""
+    kernels, rows, returned, memory = work
     for n in numbers:
         returned[n] = calls(kernels[n], rows[n], memory)
 
 
 @Kernel
-def images(  # type: ignore[no-untyped-def]
-    codes, entry, row, logits, bias, leave, counts, fires, kernels, rows, numbers, returned, memory
-):
-    """The logits of every image of codes (B, C, H, W), and its spikes by population: these operations, from codes in
-    the plane of the input on, to the membranes of the readout, which are left at the bias for the next image (NET-5).
+def images(codes, entry, row, logits, bias, leave, counts, trains, at, many, plan, work):  # type: ignore[no-untyped-def]
+    """The logits of every image of codes (B, C, H, W), and its spikes by population: from codes in the plane of the
+    input on, to the membranes of the readout, which are left at the bias for the next image (NET-5).
+
+    The plan: numbers of operations; and of each population which operation counts its spikes and behind which of the
+    numbers its own end; of one whose trains are told also where its words begin, its channels, as they are and filled
+    up, its places, and how many neurons before it are told; of another, no channels. Its trains stand in `trains` as
+    (images, C, places), behind those of the others; of `many` images codes are those from `at` on.
     """
-    v, channels = memory[0], -(-codes.shape[1] // 16) * 16
+    (numbers, turns), (v, words), channels = plan, work[3][:2], -(-codes.shape[1] // 16) * 16
     for b in range(len(codes)):
         for c in range(codes.shape[1]):
             for y in range(codes.shape[2]):
                 for x in range(codes.shape[3]):
                     v[entry + y * row + x * channels + c] = codes[b, c, y, x]
-        drive(kernels, rows, numbers, returned, memory)
-        for n in range(len(fires)):
-            counts[b, n] = returned[fires[n]]
+        first = 0
+        for p in range(len(turns)):
+            counted, behind, begin, told, apart, places, to = turns[p]
+            drive(numbers[first:behind], work)
+            first, to = behind, to * many + (at + b) * told * places
+            for block in range(0, places, 32):  # few enough for a processor to have all their words at hand
+                for c in range(told):
+                    for n in range(block, min(block + 32, places)):
+                        trains[to + c * places + n] = words[begin + n * apart + c]
+            counts[b, p] = work[2][counted]
         for c in range(len(bias)):
             logits[b, c], v[leave + c] = v[leave + c], bias[c]
 

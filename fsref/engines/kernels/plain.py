@@ -44,8 +44,10 @@ def fire(v, T, h, trains, spikes, offsets, membranes):  # type: ignore[no-untype
                 fires = own[n] >= threshold
                 own[n] -= reset * fires
                 train[n] |= bit * fires
-        if membranes.shape[0]:
-            membranes[t] = v
+            if membranes.shape[0]:
+                left = membranes[t, c]
+                for n in range(places):
+                    left[n] = own[n]
     spike_list(trains, steps, spikes, offsets)
 
 

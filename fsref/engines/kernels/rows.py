@@ -7,9 +7,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from fsref.engines.kernels import vectors
 from fsref.engines.kernels.registers import (
+    I8,
+    I32,
     I64,
     Registers,
     array,
@@ -176,9 +179,26 @@ def _row_sums_shifted(
 @word(vectors.calls)
 def _calls(address: Any, g: Any, memory: Any) -> Any:
     def write(context: Any, b: Any, number: Any, *given: Any) -> Any:
-        kinds = (g, memory)
-        kernel = b.inttoptr(number, context.call_conv.get_function_type(types.int64, kinds).as_pointer())
-        _, found = context.call_conv.call_function(b, kernel, types.int64, kinds, given)
-        return found  # kernels raise nothing
+        parts = (spelled(context, b, *own) for own in zip((g, memory), given, strict=True))
+        words = [word for part in parts for word in part]
+        block = cgutils.alloca_once(b, I64, 1 + len(words))
+        for n, own in enumerate(words, 1):
+            b.store(own, b.gep(block, [I64(n)]))
+        kernel = ir.FunctionType(I32, [I8.as_pointer()]).as_pointer()
+        b.call(b.inttoptr(number, kernel), [b.bitcast(block, I8.as_pointer())])  # kernels raise nothing
+        return b.load(block)
 
     return types.int64, write
+
+
+def spelled(context: Any, b: Any, kind: Any, value: Any) -> list[Any]:
+    """The words of a block for a value, as `blocks` says."""
+    if isinstance(kind, types.BaseTuple):
+        of: Any = kind
+        parts = ((own, b.extract_value(value, k)) for k, own in enumerate(of.types))
+        return [word for own, part in parts for word in spelled(context, b, own, part)]
+    if isinstance(kind, types.Array):
+        made = context.make_array(kind)(context, b, value)
+        ends = [b.extract_value(of, n) for of in (made.shape, made.strides) for n in range(kind.ndim)]
+        return [b.ptrtoint(made.data, I64), *ends]
+    return [context.cast(b, value, kind, types.int64)]
