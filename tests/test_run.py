@@ -207,6 +207,14 @@ def test_what_is_unknown_is_refused() -> None:
             run(net, draw(net, 1), **more)
 
 
+def test_names_that_can_be_read_once_are_recorded() -> None:
+    """What comes from a generator is a list like any other (OBS-1)."""
+    net, images = tiny(), draw(tiny(), 2)
+    record = Record(iter(["hid", "out"]), iter(["codes"]), iter([0, 1]))
+    found, wanted = (run(net, images, record=own).trace for own in (record, Record(["hid", "out"], ["codes"], [0, 1])))
+    assert found.arrays.keys() == wanted.arrays.keys() != set()
+
+
 def test_what_is_no_list_is_not_recorded() -> None:
     """A number, or a list of lists, where a Record has names, neurons or steps is refused in a line (OBS-1)."""
     net = tiny()

@@ -139,10 +139,11 @@ def select(net: Network, record: Record) -> Selection:
             raise UsageError("OBS-1", "record", "unknown observable", observable, ", ".join(OBSERVABLES))
     names = dict.fromkeys(p.name for p in net.populations)  # in order, and found at once among very many
     asked = names if record.populations is None else record.populations
-    for name in _listed("populations", asked):
+    told = _listed("populations", asked)
+    for name in told:
         if not isinstance(name, str) or name not in names:
             raise UsageError("OBS-1", "record", "unknown population", name, ", ".join(names))
-    given = asked if isinstance(asked, Mapping) else dict.fromkeys(_listed("populations", asked))
+    given = asked if isinstance(asked, Mapping) else dict.fromkeys(told)
     plan = net.schedule
     steps = None if record.steps is None else np.asarray(_listed("steps", record.steps))
     if steps is not None and not _places(steps, plan.steps):
