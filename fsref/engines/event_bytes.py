@@ -9,10 +9,11 @@ from typing import assert_never
 from fsref.engines import plain
 from fsref.engines.engine import OBJECTS
 from fsref.engines.kept import kept
-from fsref.engines.patches import SIZES, SMALL, WIDE_SIZES, at_least, is_binary, pieces
+from fsref.engines.patches import SIZES, SMALL, WIDE_SIZES, at_least, pieces
 from fsref.engines.plan import planned, read_as_words, shaping_of
 from fsref.engines.planes import LANES, LINE, MOST, axes, filled, tables
 from fsref.law.network import Network
+from fsref.law.neuron import is_binary
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Gate, Linear
 
@@ -129,7 +130,7 @@ def at_work(net: Network, p: Population) -> int:
     n, into = p.neurons, len(net.into(p.name))
     match p:
         case Input() | MaxPool() | View():
-            return plain.code_bytes(net.code_weights[p.name], n)
+            return plain.code_bytes(net, p)
         case FS():  # codes; membranes, what a step takes from them, its bits; opening, sums
             return (8 + 8 * p.steps + 8 + 8 + 2 * 2 + 8 * into) * n
         case Readout():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fsref.engines.kernels import Kernel
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.planes import LANES, Arena, Kind, Plane, axes, filled
-from fsref.law.neuron import Ints, base_two
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.tables import Brief
@@ -90,11 +90,6 @@ class Sent(Brief):
         else:
             marks = np.minimum(c, channels - 1) * steps + t
         return marks.astype(self.kind)
-
-
-def is_binary(d: Ints) -> bool:
-    """Whether step t is worth 2^(K-1-t) in every channel, so that a train word is its code."""
-    return bool((d == base_two(d.shape[1])).all())
 
 
 def listed(plane: Plane, d: Ints, binary: bool) -> bool:

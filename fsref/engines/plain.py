@@ -16,7 +16,7 @@ from fsref.engines.delivering import SpikeList, by_place, deliverer, reached, su
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.kernels import plain as kernels
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, base_two
+from fsref.law.neuron import Ints, is_binary
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
 from fsref.law.projections import Conv2d, Dense, Gate, Linear, Pair, Projection, taps
 
@@ -148,19 +148,14 @@ class Simulation:
         return found
 
 
-def are_codes(d: Ints) -> bool:
-    """Whether train words are codes, by d (C, K)."""
-    return bool((d == base_two(d.shape[1])).all())
-
-
-def code_bytes(d: Ints, neurons: int) -> int:
+def code_bytes(net: Network, p: Population) -> int:
     """The bytes of codes in the making: themselves; where words are none, what a step adds to them, and its bits."""
-    return (8 if are_codes(d) else 8 + 8 + 2 * 2) * neurons
+    return (8 if is_binary(net.code_weights[p.name]) else 8 + 8 + 2 * 2) * p.neurons
 
 
 def codes(trains: NDArray[np.uint16], d: Ints) -> Ints:
     """Codes (B, C, H, W) of trains: d of every step that spiked, added up (FS-4)."""
-    if are_codes(d):
+    if is_binary(d):
         return trains.astype(np.int64)
     code = np.zeros(trains.shape, np.int64)
     for t in range(d.shape[1]):
@@ -275,18 +270,14 @@ def working_bytes(net: Network) -> int:
 def at_work(net: Network, p: Population) -> int:
     """The most bytes held for one image while a population is at work, beside spike lists; n is its neurons."""
     n, into = p.neurons, len(net.into(p.name))
-
-    def told() -> int:
-        return code_bytes(net.code_weights[p.name], n)
-
     match p:
         case Input():
-            return 2 * n + told()  # trains
+            return 2 * n + code_bytes(net, p)  # trains
         case MaxPool() | View():
-            return 2 * n + max(n * prod(tap_counts(p)), told())  # trains; the state of every candidate
+            return 2 * n + max(n * prod(tap_counts(p)), code_bytes(net, p))  # trains; the state of every candidate
         case FS():
-            # Trains, v, sums, membranes; codes, or one to fire and a sum.
-            return (2 + 8 + 8 * into + 8 * p.steps) * n + max(told(), (8 + 8 + 2 * 2) * n)
+            # Trains, v, sums, membranes; codes, what a step adds to them, its bits: or one to fire, a sum.
+            return (2 + 8 + 8 * into + 8 * p.steps + 8 + 8 + 2 * 2) * n
         case Readout():
             return (2 + 8 + 8 * into + 8) * n  # trains, v, sums, one in the making
         case _:

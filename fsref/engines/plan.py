@@ -28,7 +28,6 @@ from fsref.engines.patches import (
     Operation,
     Sent,
     by_lanes,
-    is_binary,
     lanes,
     listed,
     mark_bits,
@@ -38,6 +37,7 @@ from fsref.engines.patches import (
 )
 from fsref.engines.planes import LANES, Arena, Plane, filled, margins, tables
 from fsref.law.network import Network
+from fsref.law.neuron import is_binary
 from fsref.law.populations import MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection, linear
 from fsref.tables import Brief

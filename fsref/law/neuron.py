@@ -118,6 +118,11 @@ def base_two(steps: int) -> Ints:
     return np.int64(1) << np.arange(steps - 1, -1, -1, dtype=np.int64)
 
 
+def is_binary(d: Ints) -> bool:
+    """Whether step t is worth 2^(K-1-t) in every channel, so that a train word is its code; d (K,) or (channels, K)."""
+    return bool((d == base_two(d.shape[-1])).all())
+
+
 @public
 def fs_relu(steps: int, theta: ArrayLike = 1) -> Table:
     """The table of the FS-ReLU of K = `steps`: T = h = theta * 2^(K-1-t), d = 2^(K-1-t), t = 0..K-1 (FS-5).

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fsref.engines import reference
-from fsref.law.neuron import Ints, base_two
+from fsref.law.neuron import Ints, is_binary
 from fsref.law.populations import FS, Readout
 from fsref.verification.adding import (
     adding_forms,
@@ -93,7 +93,7 @@ def saturating_forms(scene: Scene) -> Iterator[Saturating]:
         return
     bias = scene.opening - sums
     d = [scene.net.code_weights[q.source] for q in scene.into.values()]
-    binary = all((rows == base_two(rows.shape[1])).all() for rows in d)
+    binary = all(map(is_binary, d))
     for last, doubling in ((False, False), (True, False), (True, True)):
         if binary or not doubling:
             held = list(partial(arrivals(scene), bias, last, doubling))

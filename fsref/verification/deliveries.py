@@ -21,7 +21,7 @@ from fsref.verification.scene import Scene
 
 Read: TypeAlias = tuple[Linear, Ints]  # a projection, and the codes (B, C, H, W) that it reads
 Change: TypeAlias = Callable[[Scene, str, Linear], Ints | None]  # what a projection delivers then, None the right
-Some = TypeVar("Some", Conv2d, Dense, Gate, Conv2d | Dense, Conv2d | Dense | Gate)
+Same = TypeVar("Same", Conv2d, Dense, Gate, Conv2d | Dense, Conv2d | Dense | Gate)
 Mistake: TypeAlias = tuple[Change, Mapping[str, Any]]  # and what fills in its words
 
 PRODUCTS = 2**28  # of weights and codes of an image, after which no further form of a mistake is tried,
@@ -82,6 +82,6 @@ def touched(scene: Scene) -> NDArray[np.bool_]:
     return count > 0
 
 
-def of_ones(q: Some) -> Some:
+def of_ones(q: Same) -> Same:
     """A projection whose weights are 1 where they are not 0."""
     return replace(q, weights=(q.weights != 0).astype(np.int64))

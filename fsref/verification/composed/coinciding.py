@@ -11,7 +11,7 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
 from fsref.verification.composed.happening import Meant, happening, those
 from fsref.verification.composed.queues import Send, queues
-from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.relation import Change, Mask, Part, later
 from fsref.verification.scene import Scene
 
 SMALL = 2**14  # spikes, of which it is kept which are meant
@@ -63,18 +63,11 @@ def _times(times: int, meant: Meant, part: Part) -> Ints:
 
 def _of_step(by: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
-    d = np.zeros_like(read.d)
-    if by > 0:
-        d[:-1] = read.d[1:]
-    else:
-        d[1:] = read.d[:-1]
-    return _added(part, read, (d - read.d) * meant_by(meant, part, read))
+    return _added(part, read, (later(read.d, -by, 0) - read.d) * meant_by(meant, part, read))
 
 
 def _taken(by: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
     mask = meant_by(meant, part, read)
-    flat = mask.reshape(*mask.shape[:2], -1)
-    moved = np.roll(flat, by, 2)
-    moved[:, :, 0 if by > 0 else -1] = False
-    return _added(part, read, read.d * (moved.reshape(mask.shape).astype(np.int64) - mask))
+    moved = later(mask.reshape(*mask.shape[:2], -1), by, 2).reshape(mask.shape)
+    return _added(part, read, read.d * (moved.astype(np.int64) - mask))

@@ -16,7 +16,7 @@ from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import TIMES, rows_of
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.relation import Change, Part, later
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.told import telling, told_otherwise
 from fsref.verification.composed.values import BECOMES
@@ -135,12 +135,7 @@ def _factor_spikes(times: int, when: Some[int], part: Part) -> Ints:
 
 def _factor_of_step(by: int, part: Part) -> Ints:
     d, z = _sent(part, _gate(part).by)
-    other = np.zeros_like(d)
-    if by > 0:
-        other[:-1] = d[1:]
-    else:
-        other[1:] = d[:-1]
-    return _made(part, factor=(other * z).sum(axis=1))
+    return _made(part, factor=(later(d, -by, 0) * z).sum(axis=1))
 
 
 def _alone(when: Some[int], part: Part) -> Ints:

@@ -13,28 +13,8 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.relation import Mask
 from fsref.verification.composed.where import Some
 
-COUNTS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    10,
-    12,
-    15,
-    16,
-    20,
-    24,
-    31,
-    32,
-    63,
-    64,
-    127,
-    128,
-)  # of spikes that counters and queues hold
+# Of spikes that counters and queues hold.
+COUNTS = (*range(1, 9), 10, 12, 15, 16, 20, 24, 31, 32, 63, 64, 127, 128)
 EVERY = (2, 3, 4, 8, 16, 32, 64, 128, 256)
 BANKS, EACH = (2, 4, 8), (1, 2, 3, 4, 8)  # queues by the lowest bits of addresses, and spikes that each holds
 GROUPS = (2, 4, 8, 16, 32)  # of neighbours that share a register

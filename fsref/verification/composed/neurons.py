@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import reference
-from fsref.law.neuron import Ints, base_two
+from fsref.law.neuron import Ints, is_binary
 from fsref.law.populations import FS
 from fsref.tables import Brief
 from fsref.verification.composed.earlier import before, is_known
@@ -58,7 +58,7 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
     opening = theirs.get("opening", scene.opening)
     words = theirs.get("spikes")
     codes = theirs.get("codes")
-    if words is None and codes is not None and (p.table.d == base_two(steps)).all() and not (codes >> steps).any():
+    if words is None and codes is not None and is_binary(p.table.d) and not (codes >> steps).any():
         words = codes
     if opening is None or words is None:
         return None

@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.tables import Brief
-from fsref.verification.composed.relation import Mask
+from fsref.verification.composed.relation import Mask, later
 
 AGAIN = (2, 4, 8)  # steps behind which all are in again
 TURNS = (  # what is not set anew between windows, and their axes of (B, C, H, W)
@@ -225,28 +226,16 @@ def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...]) -> Mask:
 def _largest(axes: tuple[int, ...], own: Windows) -> Mask:
     """Spikes of windows whose register keeps the largest train of those before along some axes."""
     z = by_law(own)
-    words = np.moveaxis(word_of(z), axes, [*range(-len(axes), 0)])
+    words = np.moveaxis(reference.words(z).astype(np.int64), axes, [*range(-len(axes), 0)])
     flat = np.maximum.accumulate(words.reshape(*words.shape[: -len(axes)], -1), axis=-1)
-    return spikes_of(np.moveaxis(flat.reshape(words.shape), [*range(-len(axes), 0)], axes), z.shape[1])
+    return reference.input_trains(np.moveaxis(flat.reshape(words.shape), [*range(-len(axes), 0)], axes), z.shape[1])
 
 
 def _beside(own: Windows) -> Mask:
     z = by_law(own)
-    words = word_of(z)
+    words = reference.words(z).astype(np.int64)
     words[..., 1:] = np.maximum(words[..., 1:], words[..., :-1].copy())
-    return spikes_of(words, z.shape[1])
-
-
-def word_of(z: Mask) -> Ints:
-    """The train words (B, C, H, W) of spikes."""
-    powers = 1 << np.arange(z.shape[1] - 1, -1, -1)[:, None, None, None]
-    found: Ints = (z * powers).sum(axis=1)
-    return found
-
-
-def spikes_of(words: Ints, steps: int) -> Mask:
-    """The spikes (B, K, C, H, W) of train words."""
-    return np.asarray(words[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1 == 1)
+    return reference.input_trains(words, z.shape[1])
 
 
 def _limited(most: int, own: Windows) -> Mask:
@@ -256,13 +245,9 @@ def _limited(most: int, own: Windows) -> Mask:
 
 def late(own: Windows) -> Mask:
     """Spikes of windows that read their candidates a step late."""
-    fired = np.zeros_like(own.fired)
-    fired[:, :, 1:] = own.fired[:, :, :-1]
-    return by_law(replace(own, fired=fired))
+    return by_law(replace(own, fired=later(own.fired, 1, 2)))
 
 
 def early(own: Windows) -> Mask:
     """Spikes of windows that read their candidates a step early."""
-    fired = np.zeros_like(own.fired)
-    fired[:, :, :-1] = own.fired[:, :, 1:]
-    return by_law(replace(own, fired=fired))
+    return by_law(replace(own, fired=later(own.fired, -1, 2)))

@@ -23,8 +23,6 @@ from fsref.verification.composed.pool_rules import (
     kept_out,
     late,
     rules,
-    spikes_of,
-    word_of,
 )
 from fsref.verification.composed.relation import Change, Mask, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
@@ -151,8 +149,10 @@ def _largest(part: Part) -> Ints | None:
     if own is None:
         return None
     z = by_law(own)
-    words = in_order(part.scene, lambda asked: np.maximum.accumulate(asked, axis=0), word_of(z))
-    return spikes_of(words, z.shape[1]).astype(np.int64).ravel()
+    words = in_order(
+        part.scene, lambda asked: np.maximum.accumulate(asked, axis=0), reference.words(z).astype(np.int64)
+    )
+    return reference.input_trains(words, z.shape[1]).astype(np.int64).ravel()
 
 
 def _moved(move: Callable[[Taps], Taps], part: Part) -> Ints | None:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fsref.law.neuron import Ints
+from fsref.verification.composed.relation import shifted
 
 RATES = (1, 2, 3, 4, 8, 16, 32)  # spikes that are sent in a step at most
 Send: TypeAlias = Callable[[Ints], Ints]  # how often each is sent of spikes (B, K, C, H, W)
@@ -16,24 +17,10 @@ Send: TypeAlias = Callable[[Ints], Ints]  # how often each is sent of spikes (B,
 
 def queues() -> Iterator[tuple[str, float, Send]]:
     """What is sent of spikes that wait, in words, and how dear these are."""
-    yield (
-        "spikes come a step late, those of the first step twice",
-        2,
-        lambda z: np.concatenate([z[:, :1], z[:, :-1]], 1),
-    )
+    yield "spikes come a step late, those of the first step twice", 2, lambda z: shifted(z, -1, 1)
     for n in RATES:
         many = "one spike is" if n == 1 else f"{n} spikes are"
         yield f"{many} sent in a step at most, and the others wait for the next", 2, partial(_drained, n)
-
-
-def later(by: int, z: Ints) -> Ints:
-    """Spikes so many steps later, those lost that come behind the last step, or before the first."""
-    found = np.zeros_like(z)
-    if by > 0:
-        found[:, by:] = z[:, :-by]
-    else:
-        found[:, :by] = z[:, -by:]
-    return found
 
 
 def _drained(n: int, z: Ints) -> Ints:

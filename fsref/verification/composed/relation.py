@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from fsref.verification.scene import Scene
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 MOST = 2**20  # changes tried
 Mask: TypeAlias = NDArray[np.bool_]
+Values = TypeVar("Values", Ints, Mask)
 Columns: TypeAlias = Mapping[str, Ints]
 Take: TypeAlias = Callable[[Columns], Ints]  # a column of some operands
 
@@ -178,7 +179,16 @@ def moved(values: Ints, by: int, axes: tuple[int, ...] = (-3, -2, -1)) -> Ints:
     return found
 
 
-def shifted(values: Ints, by: int, axis: int) -> Ints:
+def shifted(values: Values, by: int, axis: int) -> Values:
     """Values of an index `by` on along an axis; those at the ends stay."""
     count = values.shape[axis]
     return values.take(np.clip(np.arange(count) + by, 0, count - 1), axis)
+
+
+def later(values: Values, by: int, axis: int) -> Values:
+    """Values `by` places later along an axis, 0 where none were."""
+    at = np.arange(values.shape[axis]) - by
+    there = (at >= 0) & (at < len(at))
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return shifted(values, -by, axis) * there.reshape(shape)

@@ -12,8 +12,8 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.happening import Meant, happening, those
 from fsref.verification.composed.placing import arranged, told_elsewhere
-from fsref.verification.composed.queues import Send, later, queues
-from fsref.verification.composed.relation import Change, Part, part_of
+from fsref.verification.composed.queues import Send, queues
+from fsref.verification.composed.relation import Change, Part, later, part_of
 from fsref.verification.scene import Scene
 
 
@@ -43,8 +43,8 @@ def sendings() -> Iterator[tuple[str, float, Send]]:
     """What may be sent of spikes, in words, and how dear these are."""
     for by in (1, 2):
         steps = "a step" if by == 1 else f"{by} steps"
-        yield f"spikes come {steps} late", 1 + by / 4, partial(later, by)
-        yield f"spikes come {steps} early", 1.1 + by / 4, partial(later, -by)
+        yield f"spikes come {steps} late", 1 + by / 4, partial(_late, by)
+        yield f"spikes come {steps} early", 1.1 + by / 4, partial(_late, -by)
     yield from queues()
     for meant in happening():
         spike = f"a spike{meant.text}"
@@ -75,14 +75,16 @@ def _lost(meant: Meant, z: Ints) -> Ints:
     return z - z * those(meant, z)
 
 
+def _late(by: int, z: Ints) -> Ints:
+    return later(z, by, 1)
+
+
 def _some_late(by: int, meant: Meant, z: Ints) -> Ints:
     some = z * those(meant, z)
-    return z - some + later(by, some)
+    return z - some + later(some, by, 1)
 
 
 def _taken(by: int, meant: Meant, z: Ints) -> Ints:
     """Spikes that are sent by the neuron `by` addresses on, and lost at the end."""
     some = z * those(meant, z)
-    flat = np.roll(some.reshape(*z.shape[:2], -1), by, 2)
-    flat[:, :, 0 if by > 0 else -1] = 0
-    return z - some + flat.reshape(z.shape)
+    return z - some + later(some.reshape(*z.shape[:2], -1), by, 2).reshape(z.shape)

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import told_elsewhere
@@ -31,7 +32,7 @@ def telling(scene: Scene, seen: Ints, right: Ints) -> Part:
 def telling_trains(scene: Scene, seen: Ints, right: Ints) -> Part:
     """Trains beside what is right: in the place of each step, another."""
     steps = scene.net.steps[scene.population.name]
-    spikes = right[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1
+    spikes = reference.input_trains(right, steps)
     power = base_two(steps)[:, None, None, None]
     at = np.arange(steps)
     orders = {
