@@ -32,6 +32,7 @@ from fsref.verification.aims import first_populations
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
+NEARLY = 4  # bits of an accumulator at its end that all ways of delivering are to reach
 TOGETHER = 64  # stimuli that are followed at a time
 TURNS = {1: range(1), 2: range(1, 4)}  # of each form a network each, by level
 
@@ -179,7 +180,7 @@ def weighed(
             {flag: seen for flag, keys in shows.items() if (seen := {key for key in keys if key[1] in able})}
             for shows in flagged(same, progress)
         ]
-        weighing = [weigh(case, shows, each) for case, shows in zip(same, shown, strict=True)]
+        weighing = [weigh(case, shows, each, chip) for case, shows in zip(same, shown, strict=True)]
         rows = [[c for c in weighing if c.case.scope == scope] for scope in ("network", "population")]
         for row in rows:
             for place, candidate in enumerate(row):
@@ -193,8 +194,10 @@ def weighed(
     return made
 
 
-def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
-    """A case with the bins that it meets (COVER-1), and the mistakes that it shows with the observables in which."""
+def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool, chip: Limits | None = None) -> Candidate:
+    """A case with the bins that it meets (COVER-1), the mistakes that it shows with the observables in which, and how
+    far membranes go, where a chip tells how far its accumulators do.
+    """
     net = case.net
     form, depth = net.name.partition("_")[0], len(net.populations)
     gains: set[Gain] = {(case.scope, flag, what) for flag, keys in shows.items() for _, what in keys}
@@ -204,6 +207,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     kinds: set[Gain] = set()
     if case.scope in ("network", "population"):  # which show all of a form
         kinds = {(net.name,), (form, depth)}
+        kinds |= heights(case, chip.membrane_bits) if chip is not None and chip.membrane_bits is not None else set()
     thresholds = {p.name: p.table.rows(p.shape[0])[0] for p in net.fs}
     for group, bins in zip(coverage.groups, coverage.reached, strict=True):
         if not bins.any() or group.rule == "OBS-1":
@@ -222,6 +226,19 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
         kinds | {(case.scope, *kind) for kind in aims.values()},
         gains,
     )
+
+
+def heights(case: Case, bits: int) -> set[Gain]:
+    """The bits of the opening membranes of a case, by the kind of population and the sign; those that are nearly all
+    of the `bits` of an accumulator by how they came, too.
+    """
+    found: set[Gain] = set()
+    for p in case.net.integrating:
+        way = tuple(sorted({f"{type(q).__name__}{getattr(q, 'pooled', '')}" for q in case.net.into(p.name).values()}))
+        v = case.expected.get((p.name, "opening"), np.zeros(0, np.int64)).tolist()
+        for sign, high in {(one < 0, (one ^ (one >> 63)).bit_length()) for one in v}:
+            found.add(("height", p.kind, sign, high, way if high > bits - NEARLY else ()))
+    return found
 
 
 def covered(same: Sequence[Case]) -> Coverage:

@@ -20,6 +20,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.vectors.products import products
+from fsref.vectors.reaching import reaching
 from fsref.vectors.room import Room
 
 Form: TypeAlias = Callable[[Room], Network]
@@ -359,6 +360,7 @@ def forms() -> Iterator[Form]:
     yield partial(choosing, steps=3, kernel=(1, 5), stride=(1, 2), padding=(0, 4, 0, 1))
     yield partial(pool, kernel=(1, 3), stride=(1, 2), padding=(0, 1, 0, 2), first=8)
     yield from products()
+    yield from reaching()
 
 
 def made(form: Form, room: Room) -> Network | None:

@@ -44,7 +44,7 @@ def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
     end of *final*, all and nothing, and one more like the first.
     """
     n, top = net.input.neurons, net.input.max_code
-    driven = extremes(net).reshape(-1, n) if not room.deeper else np.zeros((0, n), np.int64)
+    driven = extremes(net).reshape(-1, n) if net.populations[1].name != COPY else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
     whole = np.full(n, top if room.draws.count % 2 == 0 else 0, np.int64)
     return [*far, whole, codes(net.input, room, turn + 1)]
