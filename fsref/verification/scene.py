@@ -31,7 +31,9 @@ class Scene(Brief):
     `images` (B, C, H, W) are known or not. `at` (B,) says which image of those asked each is, where all asked before
     the last of them are in the scene, too. Of a `part` (C, H, W) of the population alone is judged what they answered,
     where it is told. Of sums alone `opening` of theirs is what follows from what projections delivered: that there is
-    a bias, and what fires, nobody has seen. `their_sums` are what projections into it delivered, where that was told.
+    a bias, and what fires, nobody has seen. `their_sums` are what projections into it delivered, where that was told. `sent`
+    are the right trains of all populations before it, and `stood` what stood in the accumulators of the neurons before
+    a projection delivered and where that is known, by name, (B, C, H, W), where these are known.
     """
 
     net: Network
@@ -46,6 +48,8 @@ class Scene(Brief):
     part: NDArray[np.bool_] | None = None
     sums_alone: bool = False
     their_sums: Mapping[str, Ints] = field(default_factory=dict)
+    sent: Mapping[str, Ints] = field(default_factory=dict)
+    stood: Mapping[str, tuple[Ints, NDArray[np.bool_]]] = field(default_factory=dict)
 
     def given_by(self, effect: Effect) -> bool:
         """Whether an effect is what they answered, and tells all of theirs that is wrong: what it does not tell is
@@ -64,6 +68,8 @@ class Scene(Brief):
             opening=None if self.opening is None else self.opening[some],
             theirs={name: values[some] for name, values in self.theirs.items()},
             their_sums={name: values[some] for name, values in self.their_sums.items()},
+            sent={name: values[some] for name, values in self.sent.items()},
+            stood={name: (values[some], known[some]) for name, (values, known) in self.stood.items()},
             images=None if self.images is None else self.images[some],
             at=None,
         )

@@ -15,7 +15,7 @@ from fsref.law.projections import Linear
 from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.happening import Test, at_least, each
+from fsref.verification.composed.happening import DEEP, Test, at_least, but_each, each
 from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.deliveries import of_ones
@@ -173,6 +173,9 @@ def _meant() -> Iterator[Meant]:
     yield " right before one of the source's next neuron", 1.9, _before_close
     yield " at whose neuron the spike right behind its own arrives, too,", 1.8, lambda own: own.overtaken
     yield " at whose neuron the spike right before its own arrives, too,", 1.8, lambda own: own.next_spike
+    for n in DEEP:
+        words = f" but each {'second' if n == 2 else f'{n}th'} of its step at its neuron, counted back from the last,"
+        yield words, 2, partial(_left_in_step, but_each(n))
     yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
     for n in EVERY:
         yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))
@@ -193,6 +196,10 @@ def _ranked(test: Test, own: Arrived) -> Mask:
 
 def _ranked_in_step(test: Test, own: Arrived) -> Mask:
     return test(own.rank_in_step)
+
+
+def _left_in_step(test: Test, own: Arrived) -> Mask:
+    return test(own.left_in_step)
 
 
 def _while(by: int, test: Test, own: Arrived) -> Mask:

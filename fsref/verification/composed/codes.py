@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
-from fsref.verification.composed.placing import told_elsewhere
+from fsref.verification.composed.placing import by_neuron, as_rows, told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.told import told_before
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.composed.where import Other, others
 from fsref.verification.scene import Scene
 
 
@@ -78,6 +79,26 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield from told_before(parts)
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
+        yield Change(f"in yours d {each.text}", each.dear + 0.6, partial(_worth, each.of))
+    for other in others("neuron"):
+        text = f"yours adds d of the channel of {other.text}"
+        yield Change(text, other.dear + 0.4, partial(_of_neuron, other))
+
+
+def _worth(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
+    """The code when d (K, C, 1, 1) is worth something else, which may differ by neuron."""
+    scene = part.scene
+    if (words := scene.theirs.get("spikes")) is None:
+        return None
+    d: Ints = scene.net.code_weights[scene.population.name].T[:, :, None, None]
+    changed = of(d)
+    if np.array_equal(changed, d):
+        return part.right
+    return as_rows(part, (changed * reference.input_trains(words.astype(np.int64), len(d))).sum(axis=1))
+
+
+def _of_neuron(other: Other, part: Part) -> Ints | None:
+    return _worth(partial(by_neuron, part.scene.population.shape, other), part)
 
 
 def _times(name: str, times: int, part: Part) -> Ints | None:

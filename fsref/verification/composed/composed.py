@@ -39,6 +39,7 @@ from fsref.verification.composed.relation import Change, Part, Relation, begun_b
 from fsref.verification.composed.search import Composed, fitting, observed
 from fsref.verification.composed.sending import sends_otherwise, sent
 from fsref.verification.composed.spikes import spikes_otherwise
+from fsref.verification.composed.standing import stands_otherwise
 from fsref.verification.composed.told import telling, telling_trains, told_otherwise, trains_otherwise
 from fsref.verification.composed.viewing import viewing, views_otherwise
 from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
@@ -62,6 +63,7 @@ def _opens(parts: Sequence[Part]) -> Iterator[Change]:
 
 
 def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
+    yield from stands_otherwise(parts)
     yield from spikes_left(parts)
     yield from told_otherwise(parts)
     yield from placed_otherwise("each sum", right)
@@ -74,9 +76,14 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from windows_otherwise()
 
 
+def _gates(parts: Sequence[Part]) -> Iterator[Change]:
+    yield from stands_otherwise(parts)
+    yield from gates_otherwise(parts)
+
+
 LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule, and what may be done instead
     "sums": ("a projection delivers w * d[t] with each spike", "PROJ-1", _delivers),
-    "gate": ("a gate delivers w * d[t] times the code of its factor with each spike", "GATE-1", gates_otherwise),
+    "gate": ("a gate delivers w * d[t] times the code of its factor with each spike", "GATE-1", _gates),
     "opening": ("a membrane opens with the bias and all sums", "NET-6", _opens),
     "firing": ("a neuron fires when v >= T", "FS-2", fires_otherwise),
     "reset": ("a spike lowers the membrane by h, and nothing else does", "FS-3", resets_otherwise),

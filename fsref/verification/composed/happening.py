@@ -16,6 +16,7 @@ from fsref.verification.composed.where import Some
 # Of spikes that counters and queues hold.
 COUNTS = (*range(1, 9), 10, 12, 15, 16, 20, 24, 31, 32, 63, 64, 127, 128)
 EVERY = (2, 3, 4, 8, 16, 32, 64, 128, 256)
+DEEP = (2, 3, 4)  # steps of pipelines
 BANKS, EACH = (2, 4, 8), (1, 2, 3, 4, 8)  # queues by the lowest bits of addresses, and spikes that each holds
 GROUPS = (2, 4, 8, 16, 32)  # of neighbours that share a register
 AXES = ((2, "channel"), (3, "row"), (4, "column"))  # of spikes (B, K, C, H, W)
@@ -54,6 +55,11 @@ def exactly(n: int) -> Test:
 def each(n: int) -> Test:
     """Every n-th number, counted from 0."""
     return lambda v: np.asarray(v % n == n - 1)
+
+
+def but_each(n: int) -> Test:
+    """All numbers but each n-th, counted from 0."""
+    return lambda v: np.asarray(v % n != 0)
 
 
 def _of_neuron() -> Iterator[Meant]:
@@ -97,6 +103,9 @@ def _of_step() -> Iterator[Meant]:
         yield Some(words, 2.3, partial(_banked, banks, at_least(n)))
     for n in EVERY:
         yield Some(f" that is each {_nth(n)} of its step", 2.1, partial(first, each(n)))
+    for n in DEEP:  # sums are read before those of so many spikes less one are written
+        words = f" but each {_nth(n)} of its step, counted back from the last,"
+        yield Some(words, 2, partial(last, but_each(n)))
 
 
 def _of_image() -> Iterator[Meant]:

@@ -15,7 +15,7 @@ from fsref.law.neuron import Ints, is_binary
 from fsref.law.populations import FS
 from fsref.tables import Brief
 from fsref.verification.composed.earlier import before, is_known
-from fsref.verification.composed.placing import elsewhere, of_other, operand
+from fsref.verification.composed.placing import by_neuron, elsewhere, of_other, operand, as_rows
 from fsref.verification.composed.relation import (
     Change,
     Columns,
@@ -30,7 +30,7 @@ from fsref.verification.composed.relation import (
     shifted,
 )
 from fsref.verification.composed.values import BECOMES
-from fsref.verification.composed.where import Other
+from fsref.verification.composed.where import Other, others
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
@@ -210,6 +210,9 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         for name, other in elsewhere(*names):
             if f"{given} of {other.text}" not in parts[0].operands:
                 yield _compares_other(given, name, other)
+    for other in others("neuron"):
+        text = f"yours compares with T of the channel of {other.text}"
+        yield Change(text, other.dear + 0.4, partial(_compared, other))
     for each in BECOMES:
         yield _compares(f"in yours v {each.text} for that", each.dear + 1, becoming(each, v), T)
         yield _compares(f"in yours T {each.text}", each.dear + 1, v, becoming(each, T))
@@ -251,6 +254,9 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield Change(
                 f"yours takes h of {other.text} off", 0.6 + other.dear, partial(_lowered_by_other, name, other)
             )
+    for other in others("neuron"):
+        text = f"yours takes h of the channel of {other.text} off"
+        yield Change(text, other.dear + 0.4, partial(_lowered, other))
     for name in parts[0].operands:
         if name.startswith("z "):
             where = name.removeprefix("z ")
@@ -262,6 +268,28 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change(f"yours {each.text} then", each.dear, result(each))
         yield _lowers(f"in yours h {each.text}", each.dear + 1, v, becoming(each, h))
         yield _lowers(f"in yours v {each.text} before", each.dear + 1, becoming(each, v), h)
+
+
+def _table_of(other: Other, name: str, part: Part) -> Ints | None:
+    """T or h of the channel of another neuron, by rows; None where every neuron has its own."""
+    match part.scene.population:
+        case FS() as p:
+            own: Ints = dict(zip("Thd", p.table.rows(p.shape[0]), strict=True))[name]
+            rows = own.T[:, :, None, None]
+            found = by_neuron(p.shape, other, rows)
+            return None if (found == rows).all() else as_rows(part, np.repeat(found[None], part.scene.count, axis=0))
+        case _:
+            return None
+
+
+def _compared(other: Other, part: Part) -> Ints:
+    T = _table_of(other, "T", part)
+    return part.right if T is None else (part.operands["v"] >= T).astype(np.int64)
+
+
+def _lowered(other: Other, part: Part) -> Ints:
+    h = _table_of(other, "h", part)
+    return part.right if h is None else part.operands["v"] - h * part.operands["z"]
 
 
 def _lowered_by_other(name: str, other: Other, part: Part) -> Ints | None:

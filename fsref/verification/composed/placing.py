@@ -55,6 +55,18 @@ def of_other(name: str, other: Other, given: Given, part: Part) -> Ints | None:
     return found
 
 
+def by_neuron(shape: tuple[int, ...], other: Other, rows: Ints) -> Ints:
+    """What is so by channel, (K, C, 1, 1), as each neuron (K, C, H, W) has it of another neuron's channel."""
+    channels, height, width = shape
+    return rows[:, other.of(channels * height * width) // (height * width), 0, 0].reshape(len(rows), *shape)
+
+
+def as_rows(part: Part, values: Ints) -> Ints:
+    """Values (B, ..., C, H, W) of the population as the rows of a part."""
+    kept = part.scene.part
+    return values.ravel() if kept is None else values[..., kept].ravel()
+
+
 def added_at(name: str, other: Other, given: Given, part: Part) -> Ints | None:
     """Values of a part that are each added at another place."""
     rows = arranged(part, given(part))

@@ -78,7 +78,8 @@ def told_before(parts: Sequence[Part]) -> Iterator[Change]:
     yield Change("yours is ORed with that of the image before", 1.8, partial(_told, np.bitwise_or))
     yield Change("yours is no less than that of the image before", 2, partial(_told, np.maximum))
     yield Change("yours adds that of the image before", 1.8, partial(_told, np.add))
-    yield Change("yours adds what it told of the image before", 1.7, _told_before)
+    yield Change("yours adds what it told of the image before", 1.7, partial(_told_before, np.add))
+    yield Change("yours is ORed with what it told of the image before", 1.6, partial(_told_before, np.bitwise_or))
 
 
 def _told(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
@@ -87,8 +88,8 @@ def _told(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
     return put(part.right, before(scene, rows).ravel())
 
 
-def _told_before(part: Part) -> Ints:
-    return part.right + before(part.scene, part.seen.reshape(part.scene.count, -1)).ravel()
+def _told_before(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
+    return put(part.right, before(part.scene, part.seen.reshape(part.scene.count, -1)).ravel())
 
 
 def _that_before(right: Ints, left: Ints) -> Ints:
