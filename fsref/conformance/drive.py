@@ -151,16 +151,17 @@ class Drive:
 
     def _case(self, case: Case) -> Driven:
         observed: Observed = {}
+        turn = 0
         try:
-            for observed in self.device.answers(case):
+            for turn, observed in enumerate(self.device.answers(case)):
                 difference = first_difference(case, observed)
                 if difference is not None:
-                    return Driven.of(case, DIFFERS, observed=observed, difference=difference)
+                    return Driven.of(case, DIFFERS, observed=observed, difference=difference, turn=turn)
         except Refused as error:
             return Driven.of(case, REFUSED, told=str(error))
         except Broken as error:
             return Driven.of(case, error.verdict, told=error.told, said=error.said)
-        return Driven.of(case, PASS, observed=observed)
+        return Driven.of(case, PASS, observed=observed, turn=turn)
 
     def _reject(self, reject: Reject) -> Driven:
         try:

@@ -52,7 +52,8 @@ class Reject(Protocol):
 class Driven(Brief):
     """A case or a reject and its verdict: in words `told`, what the device `said` on its standard error, the
     `difference` of what was `observed` where they differ, and how many `seconds` it took. Of cases that are many the
-    case itself and what was observed are not kept. `stood` is what accumulators held before each projection
+    case itself and what was observed are not kept. `turn` says which of the
+    answers to it that is, 0 the first. `stood` is what accumulators held before each projection
     delivered, and where that is known, (neurons,) each (CONFORM-7).
     """
 
@@ -67,6 +68,7 @@ class Driven(Brief):
     observed: Observed = field(default_factory=dict)
     difference: Difference | None = None
     seconds: float = 0.0
+    turn: int = 0
     stood: Mapping[str, tuple[NDArray[np.int64], NDArray[np.bool_]]] = field(default_factory=dict)
 
     @property

@@ -28,14 +28,14 @@ class Accumulators:
 
     def followed(self, found: Driven) -> Stood:
         """What stood there before each projection of a case, and where that is known; nothing is known of what is
-        there when a case came more than once, other steps are, or not all sums of a network were told.
+        there when a case has come before, or not all sums of a network were told.
         """
         case = found.case
         sums = [] if case is None else [name for name in case.net.named_projections if (name, "sums") in found.observed]
         if case is None or case.scope != "network" or len(sums) < len(case.net.projections):
             self.forget()
             return {}
-        if case.protocol:
+        if found.turn:
             self.forget()
         stood = {}
         for p in case.net.populations:

@@ -75,6 +75,9 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for when, (times, what, dear) in product(steps(), TIMES):
         text = f"in yours a spike{when.text} of its factor {what}"
         yield Change(text, dear + 0.2 + when.dear, partial(_factor_spikes, times, when))
+    for each in BECOMES:
+        for words, own in (("d of its factor", False), ("d of its source and of its factor", True)):
+            yield Change(f"in yours {words} {each.text}", each.dear + 1, partial(_worth, each.of, own))
     for words, by in (("the step before", -1), ("the next step", 1)):
         yield Change(f"in yours a spike of its factor is worth d of {words}", 2, partial(_factor_of_step, by))
     for when in steps()[1:]:
@@ -131,6 +134,15 @@ def _factor_spikes(times: int, when: Some[int], part: Part) -> Ints:
     d, z = _sent(part, _gate(part).by)
     count = np.where(when.of(len(d)), times, 1)[:, None, None, None]
     return _made(part, factor=(d * count * z).sum(axis=1))
+
+
+def _worth(of: Callable[[Ints], Ints], both: bool, part: Part) -> Ints:
+    """Spikes of the factor, and those of the source, worth something else."""
+    gate, given = _gate(part), {}
+    for word, name in (("factor", gate.by), *[("code", gate.source)] * both):
+        d, z = _sent(part, name)
+        given[word] = (of(d) * z).sum(axis=1)
+    return _made(part, **given)
 
 
 def _factor_of_step(by: int, part: Part) -> Ints:

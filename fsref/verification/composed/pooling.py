@@ -9,6 +9,7 @@ from itertools import product
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
@@ -26,6 +27,7 @@ from fsref.verification.composed.pool_rules import (
 )
 from fsref.verification.composed.relation import Change, Mask, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
+from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import some
 from fsref.verification.composed.windows import moves
 from fsref.verification.scene import Scene
@@ -93,14 +95,20 @@ def _summing(p: MaxPool) -> Conv2d:
 def _seen(scene: Scene, p: MaxPool, taps: Taps) -> Windows:
     """What windows see at some places."""
     z = scene.spikes(p.source)
+    address, kept = _addresses(p, taps)
+    rows = z.reshape(*z.shape[:2], -1)
+    fired = rows[:, :, address.ravel()].reshape(*z.shape[:2], *address.shape) & kept
+    candidates = fired.reshape(*z.shape[:2], *p.shape, -1)
+    return Windows(np.moveaxis(candidates, -1, 0), np.moveaxis(kept.reshape(*p.shape, -1), -1, 0))
+
+
+def _addresses(p: MaxPool, taps: Taps) -> tuple[NDArray[np.intp], Mask]:
+    """The addresses of the candidates of each window, and which are there, (C, H, W, 1, kh, kw); 0 where none is."""
     _, height, width = taps.source
     shape = (*p.shape, taps.r.shape[-2], taps.c.shape[-1])
     address = np.broadcast_to((taps.channel * height + taps.y) * width + taps.x, (*p.shape, 1, *shape[3:]))
     kept = np.broadcast_to(taps.there, address.shape) & (address >= 0) & (address < taps.source[0] * height * width)
-    rows = z.reshape(*z.shape[:2], -1)
-    fired = rows[:, :, np.where(kept, address, 0).ravel()].reshape(*z.shape[:2], *address.shape) & kept
-    candidates = fired.reshape(*z.shape[:2], *p.shape, -1)
-    return Windows(np.moveaxis(candidates, -1, 0), np.moveaxis(kept.reshape(*p.shape, -1), -1, 0))
+    return np.where(kept, address, 0), kept
 
 
 def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
@@ -108,6 +116,7 @@ def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     if is_known(parts[0].scene):
         yield Change("in yours candidates that drop out stay out from image to image", 1.7, _out_for_ever)
         yield Change("in yours the largest train is kept from image to image", 1.7, _largest)
+    yield from turns(_in)
     for words, dear, rule in rules():
         yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
     for words, dear, move in moves():
@@ -131,6 +140,31 @@ def _all(name: str) -> list[tuple[str, float, Callable[[int], Mask]]]:
 def _by_rule(rule: Rule, part: Part) -> Ints | None:
     own = _windows(part.scene, _pool(part))
     return None if own is None else rule(own).astype(np.int64).ravel()
+
+
+def _in(scene: Scene, over: bool, part: Part) -> Ints | None:
+    """What it does by the law in a scene."""
+    p = _pool(part)
+    taps, own = _taps(scene, p), _windows(scene, p)
+    if taps is None or own is None:
+        return None
+    return (_overwriting(scene, p, taps) if over else by_law(own)).astype(np.int64).ravel()
+
+
+def _overwriting(scene: Scene, p: MaxPool, taps: Taps) -> Ints:
+    """The spikes (B, K, C, H, W) of a pool that writes them over those that it reads, neuron by neuron in each step."""
+    z = scene.spikes(p.source)
+    address, kept = (own.reshape(p.neurons, -1) for own in _addresses(p, taps))
+    flat = z.reshape(*z.shape[:2], -1).copy()
+    still = np.ones((len(z), *address.shape), np.bool_)
+    found = np.zeros((*z.shape[:2], p.neurons), np.bool_)
+    for t, n in product(range(z.shape[1]), range(p.neurons)):
+        fired = kept[n] & still[:, n] & flat[:, t, address[n]]
+        found[:, t, n] = fired.any(axis=1)
+        still[:, n] = np.where(found[:, t, n, None], fired, still[:, n])
+        if n < flat.shape[2]:
+            flat[:, t, n] = found[:, t, n]
+    return found.reshape(*z.shape[:2], *p.shape)
 
 
 def _out_for_ever(part: Part) -> Ints | None:

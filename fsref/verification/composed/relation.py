@@ -53,12 +53,14 @@ class Part(Brief):
 class Change(Brief):
     """What may be done instead, in words, how `dear` these are, and what it gives in a part; None where it says
     nothing of it. What takes long may be `ruled_out` for less: by one row of a part that is wrong and not given.
+    Of so many of the rows that are wrong it may say nothing.
     """
 
     text: str
     dear: float
     gives: Callable[[Part], Ints | None]
     ruled_out: Callable[[Part], bool] = lambda part: False
+    unsaid: float = 0.5
 
 
 def column(name: str) -> Take:

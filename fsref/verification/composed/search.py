@@ -52,7 +52,8 @@ def fitting(relation: Relation) -> list[Composed]:
         unsaid = tuple(part.scene for part, miss in zip(relation.parts, misses, strict=False) if miss is None)
         if (
             len(misses) < len(wrong)
-            or 2 * sum(int(own.sum()) for own, miss in zip(wrong, misses, strict=True) if miss is None) > count
+            or sum(int(own.sum()) for own, miss in zip(wrong, misses, strict=True) if miss is None)
+            > change.unsaid * count
         ):
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]

@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Gate
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.scene import Scene
 
 BANKS = (2, 3, 4)  # memories that populations take in turn
+MOST = 0.8  # of what is wrong of which accumulators say nothing: what stood in them is not known in every scope
+Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
 
 def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What a projection may deliver beside what stood in its target's accumulators."""
@@ -26,13 +30,10 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         ("what the first projection delivers there", 1.6, slice(1)),
     ):
         yield Change(f"yours adds {words}, too", dear, partial(_before, which))
-    if all(part.scene.stood.get(part.of) is not None for part in parts):
-        yield Change("yours adds what stood in the accumulators before", 1.2, partial(_stood, np.add))
-        yield Change("yours is what stood in the accumulators before", 1.6, partial(_stood, _first))
-    if all(part.scene.sent for part in parts):
-        for banks in BANKS:
-            text = f"in yours spikes are kept in {banks} memories in turn, so that those of its source are overwritten"
-            yield Change(text, 1.6, partial(_overwritten, banks))
+    if any(part.of in part.scene.stood for part in parts):
+        yield Change("yours adds what stood in the accumulators before", 1.2, partial(_stood, np.add), unsaid=MOST)
+        yield Change("yours is what stood in the accumulators before", 1.6, partial(_stood, _first), unsaid=MOST)
+    yield from turns(_delivered)
 
 
 def _first(stood: Ints, right: Ints) -> Ints:
@@ -48,6 +49,8 @@ def _before(which: slice, part: Part) -> Ints:
 
 def _stood(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
     """What becomes of what stood there; nothing is said where it is not known, None where that is most."""
+    if part.of not in part.scene.stood:
+        return None
     values, known = part.scene.stood[part.of]
     there = rows_of(part, known)
     if 2 * int((part.wrong & ~there).sum()) > int(part.wrong.sum()):
@@ -55,31 +58,58 @@ def _stood(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
     return np.where(there, put(rows_of(part, values), part.right), part.seen)
 
 
-def _overwritten(banks: int, part: Part) -> Ints | None:
-    """What is delivered where the memory of the source holds what populations that follow it sent, at their
-    addresses.
+def _delivered(scene: Scene, over: bool, part: Part) -> Ints:
+    """What the projection of a part delivers in a scene."""
+    q = scene.net.into(scene.population.name)[part.of]
+    return rows_of(part, reference.carried(scene.codes[q.source], q, scene.population.shape, scene.codes))
+
+
+def turns(gives: Gives) -> Iterator[Change]:
+    """What comes of sources whose spikes are overwritten, as populations take so many memories in turn."""
+    for banks in BANKS:
+        text = f"in yours spikes are kept in {banks} memories in turn, so that those of its source are overwritten"
+        yield Change(text, 1.6, partial(_by_turns, banks, gives))
+
+
+def _by_turns(banks: int, gives: Gives, part: Part) -> Ints | None:
+    scene = part.scene
+    if not scene.sent:
+        return None
+    at, *sources = map([p.name for p in scene.net.populations].index, [scene.population.name, *_sources(scene)])
+    over = any((at - source) % banks == 0 for source in sources)
+    found = overwritten(scene, banks)
+    return gives(found, over, part) if over or found is not scene else part.right
+
+
+def _sources(scene: Scene) -> tuple[str, ...]:
+    return tuple(scene.net.sources(scene.population.name))
+
+
+@lru_cache(maxsize=64)
+def overwritten(scene: Scene, banks: int) -> Scene:
+    """The scene as a population sees it whose sources' spikes are overwritten by those of the populations that take
+    their memories before it receives; the scene itself where none are.
     """
-    scene, q = part.scene, part.scene.net.into(part.scene.population.name)[part.of]
-    codes = {name: _held(scene, name, banks) for name in (q.sources if isinstance(q, Gate) else (q.source,))}
-    if all(np.array_equal(codes[name], scene.codes[name]) for name in codes):
-        return part.right
-    given = {**scene.codes, **codes}
-    return rows_of(part, reference.carried(codes[q.source], q, scene.population.shape, given))
+    held = {source: _held(scene, source, banks) for source in _sources(scene)}
+    changed = {name: z for name, z in held.items() if not np.array_equal(z, scene.spikes(name))}
+    if not changed:
+        return scene
+    d = scene.net.code_weights
+    trains = {name: reference.words(z) for name, z in changed.items()}
+    codes = {name: (d[name].T[:, :, None, None] * z).sum(axis=1) for name, z in changed.items()}
+    return replace(scene, trains={**scene.trains, **trains}, codes={**scene.codes, **codes})
 
 
-def _held(scene: Scene, source: str, banks: int) -> Ints:
-    """The codes of a source as they are read when the population receives."""
+def _held(scene: Scene, source: str, banks: int) -> NDArray[np.bool_]:
+    """The spikes of a source as they are read when the population receives."""
     names = [p.name for p in scene.net.populations]
     first, last = names.index(source), names.index(scene.population.name)
-    z = reference.input_trains(scene.sent[source].astype(np.int64), scene.net.steps[source])
+    z = reference.input_trains(scene.sent[source], scene.net.steps[source])
     flat = z.reshape(*z.shape[:2], -1)
-    for at in range(first + banks, last, banks):
-        other = scene.net[names[at]]
-        if other.name in scene.sent:
-            more = reference.input_trains(scene.sent[other.name].astype(np.int64), scene.net.steps[other.name])
+    for name in names[first + banks : last : banks]:
+        if name in scene.sent:
+            more = reference.input_trains(scene.sent[name], scene.net.steps[name])
             over = more.reshape(*more.shape[:2], -1)
             steps, count = min(over.shape[1], flat.shape[1]), min(over.shape[2], flat.shape[2])
             flat[:, :steps, :count] = over[:, :steps, :count]
-    d = scene.net.code_weights[source].T[:, :, None, None]
-    found: Ints = (d * flat.reshape(z.shape)).sum(axis=1)
-    return found
+    return flat.reshape(z.shape)

@@ -16,6 +16,7 @@ from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.relation import Change, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
+from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import Other, others
 from fsref.verification.scene import Scene
 
@@ -49,6 +50,7 @@ def _source(scene: Scene, p: View) -> tuple[int, int, int]:
 def views_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What a view may show instead."""
     yield from sends_otherwise(parts)
+    yield from turns(_in)
     for axis, name in enumerate(("row", "column")):
         for by in (-1, 1, -2, 2):
             where = f"{abs(by)} {name}{'s' * (abs(by) > 1)} {'before' if by < 0 else 'behind'}"
@@ -97,6 +99,11 @@ def _address(
     c = np.arange(p.shape[0]) if channels is None else channels
     inside = ((y >= 0) & (y < source[1]))[:, None] & (x >= 0) & (x < source[2])
     return np.where(inside, c[:, None, None] * of_channel + y[:, None] * of_row + x, -1)
+
+
+def _in(scene: Scene, over: bool, part: Part) -> Ints | None:
+    """What it shows by the law in a scene."""
+    return _changed(replace(part, scene=scene), _address)
 
 
 def _changed(part: Part, address: Callable[[View, tuple[int, int, int]], Places]) -> Ints | None:
