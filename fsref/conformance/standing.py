@@ -6,14 +6,17 @@ projection is what stands in it behind that projection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conformance.driven import Driven, owner
+from fsref.conformance.driven import Driven
+from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.projections import Gate
+from fsref.vectors.case import Case
 
 Stood: TypeAlias = Mapping[str, tuple[Ints, NDArray[np.bool_]]]
 
@@ -28,22 +31,24 @@ class Accumulators:
 
     def followed(self, found: Driven) -> Stood:
         """What stood there before each projection of a case, and where that is known; nothing is known of what is
-        there when a case has come before, or not all sums of a network were told.
+        there when a case has come before, or something may have been delivered that was not told.
         """
         case = found.case
-        sums = [] if case is None else [name for name in case.net.named_projections if (name, "sums") in found.observed]
-        if case is None or case.scope != "network" or len(sums) < len(case.net.projections):
+        if case is None or not found.observed:
             self.forget()
             return {}
-        if found.turn:
+        told = [name for name in case.net.named_projections if (name, "sums") in found.observed]
+        earlier, later = untold(case, set(told))
+        if found.turn or earlier:
             self.forget()
         stood = {}
-        for p in case.net.populations:
-            for name in case.net.into(p.name):
-                told = found.observed[name, "sums"]
-                self._widen(len(told))
-                stood[name] = self.values[: len(told)].copy(), self.known[: len(told)].copy()
-                self.values[: len(told)], self.known[: len(told)] = told, True
+        for name in sorted(told, key=[*_in_order(case.net)].index):
+            values = found.observed[name, "sums"]
+            self._widen(len(values))
+            stood[name] = self.values[: len(values)].copy(), self.known[: len(values)].copy()
+            self.values[: len(values)], self.known[: len(values)] = values, True
+        if later:
+            self.forget()
         return stood
 
     def forget(self) -> None:
@@ -56,3 +61,29 @@ class Accumulators:
         more = max(0, count - len(self.values))
         self.values = np.concatenate([self.values, np.zeros(more, np.int64)])
         self.known = np.concatenate([self.known, np.full(more, self.fresh)])
+
+
+def _in_order(net: Network) -> Iterator[str]:
+    """The projections as a device may follow them: by population."""
+    for p in net.populations:
+        yield from net.into(p.name)
+
+
+def untold(case: Case, told: set[str]) -> tuple[bool, bool]:
+    """Whether a device may have delivered along another projection before the first of those that it told, and behind
+    it: all of whose sources were given, or follow from what was.
+    """
+    sent = {of for of, _ in case.given}
+    for p in case.net.populations:
+        into = case.net.into(p.name).values()
+        sources = case.net.sources(p.name)
+        if sources and sent >= set(sources) and (into or p.name not in sent):
+            sent.add(p.name)
+    order = list(_in_order(case.net))
+    first = min((order.index(name) for name in told), default=len(order))
+    others = [
+        order.index(name)
+        for name, q in case.net.named_projections.items()
+        if name not in told and sent >= set(q.sources if isinstance(q, Gate) else (q.source,))
+    ]
+    return any(at < first for at in others), any(at > first for at in others)
