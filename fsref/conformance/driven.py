@@ -53,8 +53,8 @@ class Driven(Brief):
     """A case or a reject and its verdict: in words `told`, what the device `said` on its standard error, the
     `difference` of what was `observed` where they differ, and how many `seconds` it took. Of cases that are many the
     case itself and what was observed are not kept. `turn` says which of the
-    answers to it that is, 0 the first. `stood` is what accumulators held before each projection
-    delivered, and where that is known, (neurons,) each (CONFORM-7).
+    answers to it that is, 0 the first. `stood` is what stood in memories that are not cleared,
+    and where that is known, (neurons,) each, as of a scene.
     """
 
     id: str

@@ -12,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conformance.driven import Driven
+from fsref.conformance.driven import ANSWERED, Driven
+from fsref.conformance.wire import Sent
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.projections import Gate
@@ -61,6 +62,43 @@ class Accumulators:
         more = max(0, count - len(self.values))
         self.values = np.concatenate([self.values, np.zeros(more, np.int64)])
         self.known = np.concatenate([self.known, np.full(more, self.fresh)])
+
+
+class Biases:
+    """A memory of biases, in which those of a network stand one population behind the other from 0 on, and the last of
+    each population is never written (CONFORM-7).
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[int, int] = {}
+        self.sent = Sent()
+        self.stood: Stood = {}
+
+    def followed(self, found: Driven) -> Stood:
+        """The biases of each population (neurons,) as they stand in it while a case is run."""
+        if found.verdict not in ANSWERED:
+            self.values, self.sent = {}, Sent()  # it is started anew
+        if found.case is None:
+            self.sent.net = None
+            return {}
+        net = found.case.net
+        loads = [] if self.sent.loaded(net) else [net]
+        if found.case.protocol == "reload" and self.sent.before is not None:
+            loads += [self.sent.before, net]
+        for one in loads:
+            self.stood = self._load(one)
+        return self.stood
+
+    def _load(self, net: Network) -> Stood:
+        stood, base = {}, 0
+        for p in net.integrating:
+            own = p.bias.ravel()
+            self.values |= {base + i: int(v) for i, v in enumerate(own[:-1].tolist())}
+            held = np.array([*own[:-1], self.values.get(base + len(own) - 1, 0)]).reshape(p.bias.shape)
+            whole = np.broadcast_to(held if held.ndim == 3 else held[:, None, None], p.shape).ravel()
+            stood[f"bias of {p.name}"] = whole, np.ones(len(whole), np.bool_)
+            base += len(own)
+        return stood
 
 
 def _in_order(net: Network) -> Iterator[str]:

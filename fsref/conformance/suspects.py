@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.conformance.driven import DIFFERS, Driven, owner
-from fsref.conformance.standing import Accumulators
+from fsref.conformance.standing import Accumulators, Biases
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors import flags
@@ -41,12 +41,12 @@ class Evidence:
         self.right: dict[Place, list[Driven]] = {}
         self.room = LARGEST
         self.differing = 0
-        self.accumulators = Accumulators()
+        self.accumulators, self.biases = Accumulators(), Biases()
 
     def add(self, found: Driven) -> None:
         """Keep an answer, while there is room."""
         self.differing += found.verdict == DIFFERS
-        found = replace(found, stood=self.accumulators.followed(found))
+        found = replace(found, stood={**self.accumulators.followed(found), **self.biases.followed(found)})
         size = sum(values.size for values in found.observed.values())
         if not size or size > self.room or found.case is None or not (found.passed or found.difference):
             return
@@ -198,16 +198,17 @@ def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) ->
         if all(key in row.observed for row in rows)
     }
     stood = {
-        of: tuple(np.stack([row.stood[of][i] for row in rows]).reshape(-1, *p.shape) for i in (0, 1))
-        for of in net.into(name)
+        of: (
+            np.stack([row.stood[of][0] for row in rows]).reshape(-1, *p.shape),
+            np.stack([row.stood[of][1] for row in rows]).reshape(-1, *p.shape),
+        )
+        for of in (*net.into(name), f"bias of {name}")
         if all(of in row.stood for row in rows)
     }
     earlier = [q.name for q in net.populations[: net.populations.index(p)] if (q.name, "spikes") in arrays]
     sent = {of: arrays[of, "spikes"].astype(np.int64).reshape(len(rows), *net[of].shape) for of in earlier}
     sent = sent if place[1] == "network" else {}
-    scene = replace(
-        scene, theirs=told, wrong=names, sums_alone=alone, their_sums=their_sums, sent=sent, stood=stood
-    )
+    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone, their_sums=their_sums, sent=sent, stood=stood)
     yield scene, ""
     if not unlike:
         return

@@ -40,7 +40,7 @@ def far(room: Room, pooled: bool) -> Network:
     given = room.given(sized(room, SIZES[pooled]), 8)
     channels, height, width = given.shape
     count = channels if pooled else given.neurons
-    unit = int(given.max_code) * (height * width if pooled else 1)  # what a weight of 1 delivers
+    unit = (2 ** room.steps(8) - 1) * (height * width if pooled else 1)  # what a weight of 1 delivers
     wide = min(room.chip.weight_bits or 64, max(8, min(bits, FARTHEST) + 1 - (count * unit).bit_length()))
     ends = 2 ** (wide - 1) - 1, 2 ** (wide - 1)  # what a weight can be, above and below 0
     shown = room.count(2 * LAYERS)

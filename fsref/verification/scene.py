@@ -31,9 +31,11 @@ class Scene(Brief):
     `images` (B, C, H, W) are known or not. `at` (B,) says which image of those asked each is, where all asked before
     the last of them are in the scene, too. Of a `part` (C, H, W) of the population alone is judged what they answered,
     where it is told. Of sums alone `opening` of theirs is what follows from what projections delivered: that there is
-    a bias, and what fires, nobody has seen. `their_sums` are what projections into it delivered, where that was told. `sent`
-    are the right trains of all populations before it, and `stood` what stood in the accumulators of the neurons before
-    a projection delivered and where that is known, by name, (B, C, H, W), where these are known.
+    a bias, and what fires, nobody has seen. `their_sums` are what projections into it delivered, where that was told.
+
+    `sent` are the right trains of the populations before it, where all are known. `stood` is what stood in memories
+    that are not cleared, and where that is known, (B, C, H, W) each: by projection in the accumulators before it
+    delivered, as "bias of NAME" in that of biases.
     """
 
     net: Network

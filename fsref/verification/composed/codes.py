@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
-from fsref.verification.composed.placing import by_neuron, as_rows, told_elsewhere
+from fsref.verification.composed.placing import as_rows, by_neuron, told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.told import told_before
 from fsref.verification.composed.values import BECOMES

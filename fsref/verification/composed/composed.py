@@ -119,8 +119,17 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
 def _together(each: Sequence[Sequence[Composed]]) -> Composed:
     """What gives several steps, the shortest words of each."""
     unsaid = tuple(scene for found in each for scene in found[0].unsaid)
-    text, dear = "; ".join(found[0].text for found in each), sum(found[0].dear for found in each)
+    text, dear = _joined([found[0].text for found in each]), sum(found[0].dear for found in each)
     return Composed(text, each[0][0].rule, dear, unsaid)
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Words of several steps; what is done instead is said once where it is the same in all of them."""
+    instead = {text.partition(": ")[2].rpartition(" [")[0] for text in texts}
+    if len(texts) < 2 or len(instead) > 1:
+        return "; ".join(texts)
+    says = [f"{text.partition(': ')[0]} [{text.rpartition(' [')[2]}" for text in texts]
+    return f"{'; '.join(says)}: {instead.pop()}"
 
 
 def _each(wrong: Iterable[Relation], known: Known) -> list[list[Composed]]:

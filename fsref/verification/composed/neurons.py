@@ -15,7 +15,7 @@ from fsref.law.neuron import Ints, is_binary
 from fsref.law.populations import FS
 from fsref.tables import Brief
 from fsref.verification.composed.earlier import before, is_known
-from fsref.verification.composed.placing import by_neuron, elsewhere, of_other, operand, as_rows
+from fsref.verification.composed.placing import as_rows, by_neuron, elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
     Change,
     Columns,

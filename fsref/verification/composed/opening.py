@@ -11,7 +11,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.composed.between import left_over
-from fsref.verification.composed.placing import operand, placed_otherwise, taken_elsewhere, told_elsewhere
+from fsref.verification.composed.placing import as_rows, operand, placed_otherwise, taken_elsewhere, told_elsewhere
 from fsref.verification.composed.relation import (
     Change,
     Part,
@@ -110,6 +110,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield from taken_elsewhere("the sum", operand("total"), "channel", "neuron", "row", "column")
     yield from placed_otherwise("all but the bias", operand("total"))
     yield from told_elsewhere()
+    text = "in yours the last bias of each population is not loaded: what stood there counts"
+    yield Change(text, 1.6, _unloaded)
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield _instead(f"in yours the bias {each.text}", each.dear + 0.5, "bias", becoming(each, column("bias")))
@@ -122,6 +124,13 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 
 def _instead(text: str, dear: float, name: str, other: Take) -> Change:
     return Change(text, dear, lambda part: part.right - part.operands[name] + other(part.operands))
+
+
+def _unloaded(part: Part) -> Ints | None:
+    """What opens with the biases that stand in a memory in which the last of each population is never written."""
+    if (stood := part.scene.stood.get(f"bias of {part.scene.population.name}")) is None:
+        return None
+    return part.right - part.operands["bias"] + as_rows(part, stood[0])
 
 
 def _more(name: str, times: int, part: Part) -> Ints:

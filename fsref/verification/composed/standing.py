@@ -22,6 +22,7 @@ BANKS = (2, 3, 4)  # memories that populations take in turn
 MOST = 0.8  # of what is wrong of which accumulators say nothing: what stood in them is not known in every scope
 Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
 
+
 def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What a projection may deliver beside what stood in its target's accumulators."""
     for words, dear, which in (
@@ -52,7 +53,7 @@ def _stood(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
     if part.of not in part.scene.stood:
         return None
     values, known = part.scene.stood[part.of]
-    there = rows_of(part, known)
+    there = rows_of(part, known.astype(np.int64)) > 0
     if 2 * int((part.wrong & ~there).sum()) > int(part.wrong.sum()):
         return None
     return np.where(there, put(rows_of(part, values), part.right), part.seen)
