@@ -10,6 +10,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
+from fsref.law.ranges import width_bits
 from fsref.verification.composed.between import left_over
 from fsref.verification.composed.placing import as_rows, operand, placed_otherwise, taken_elsewhere, told_elsewhere
 from fsref.verification.composed.relation import (
@@ -28,7 +29,9 @@ from fsref.verification.composed.told import BESIDE
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
+from fsref.verification.widths import wrapped
 
+WIDEST = 63  # bits
 ORDINALS = ("first", "second", "third", "fourth")
 
 
@@ -36,7 +39,7 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     """The opening membrane (B, C, H, W), of sums as they were observed: the bias and all of them (NET-5, NET-6)."""
     total: Ints = sum(sums.values(), np.zeros_like(seen, dtype=np.int64))
     bias = np.broadcast_to(p.bias_map, p.shape)
-    right = bias + total
+    right = _wrapping(scene, p, bias + total, seen)
     operands: dict[str, Any] = {"bias": bias, "total": total}
     for words, by in (("before", -1), ("behind", 1)):
         operands[f"bias of the channel {words}"] = shifted(bias, by, 0)
@@ -59,6 +62,18 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     operands["alone that came last"] = [none, *sums.values()][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
     return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
+
+
+def _wrapping(scene: Scene, p: FS | Readout, right: Ints, seen: Ints) -> Ints:
+    """The right membranes of sums as they were observed; those that no right sums give as an accumulator holds them
+    that wraps at so many bits, where it gives all of these (RANGE-2).
+    """
+    ends = scene.net.ranges[p.name].final
+    beyond = (right < ends.min()) | (right > ends.max())
+    for bits in range(width_bits(ends), WIDEST) if beyond.any() else ():
+        if (wrapped(right[beyond], bits) == seen[beyond]).all():
+            return np.where(beyond, wrapped(right, bits), right)
+    return right
 
 
 def _counts(scene: Scene) -> dict[str, Ints | int]:

@@ -48,13 +48,9 @@ def fitting(relation: Relation) -> list[Composed]:
     for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
             break  # no shorter words come
-        misses = _misses(change, relation, wrong)
+        misses = _misses(change, relation, wrong, change.unsaid * count)
         unsaid = tuple(part.scene for part, miss in zip(relation.parts, misses, strict=False) if miss is None)
-        if (
-            len(misses) < len(wrong)
-            or sum(int(own.sum()) for own, miss in zip(wrong, misses, strict=True) if miss is None)
-            > change.unsaid * count
-        ):
+        if len(misses) < len(wrong):
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
         if not any(miss.any() for miss in missed):
@@ -80,17 +76,19 @@ def _both(relation: Relation, first: Half, second: Half) -> Composed:
     return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), ())
 
 
-def _misses(change: Change, relation: Relation, wrong: Sequence[Mask]) -> list[Mask | None]:
+def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], most: float) -> list[Mask | None]:
     """The rows of each part that a change does not give, None where it says nothing; up to a part where it does not
-    give what is wrong.
+    give what is wrong, or with which it says nothing of more than so many that are.
     """
     found: list[Mask | None] = []
+    unsaid = 0
     for part, own in zip(relation.parts, wrong, strict=True):
         if change.ruled_out(part):
             break
         result = change.gives(part)
         miss = None if result is None else result != part.seen
-        if miss is not None and (miss & own).any():
+        unsaid += int(own.sum()) if miss is None else 0
+        if unsaid > most or (miss is not None and (miss & own).any()):
             break
         found.append(miss)
     return found
