@@ -353,15 +353,15 @@ def test_what_one_row_rules_out_is_not_given(monkeypatch: pytest.MonkeyPatch) ->
     one_by_one, ruled_out, made = search._misses, set(), []
     asked = count()
 
-    def both(change: Change, relation: Relation, wrong: Any) -> Any:
+    def both(change: Change, relation: Relation, wrong: Any, most: float) -> Any:
         if next(asked) % 16:  # some of thousands
-            return one_by_one(change, relation, wrong)
+            return one_by_one(change, relation, wrong, most)
         for part, own in zip(relation.parts, wrong, strict=True):
             if change.ruled_out(part):
                 given = change.gives(part)
                 assert given is not None and ((given != part.seen) & own).any(), change.text
                 ruled_out.add(change.text)
-        return one_by_one(change, relation, wrong)
+        return one_by_one(change, relation, wrong, most)
 
     def counted(scene: Scene, p: Any, rule: Any, first: bool) -> Any:
         made.append(scene)

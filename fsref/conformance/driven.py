@@ -52,9 +52,8 @@ class Reject(Protocol):
 class Driven(Brief):
     """A case or a reject and its verdict: in words `told`, what the device `said` on its standard error, the
     `difference` of what was `observed` where they differ, and how many `seconds` it took. Of cases that are many the
-    case itself and what was observed are not kept. `turn` says which of the
-    answers to it that is, 0 the first. `stood` is what stood in memories that are not cleared,
-    and where that is known, (neurons,) each, as of a scene.
+    case itself and what was observed are not kept. `turn` says which of the answers to it that is, 0 the first. `stood`
+    is what stood in memories that are not cleared, and where that is known, (neurons,) each, as of a scene.
     """
 
     id: str
