@@ -15,8 +15,9 @@ from fsref.verification.composed.between import spikes_left
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import TIMES, rows_of
 from fsref.verification.composed.earlier import before, is_known
+from fsref.verification.composed.factors import factors_otherwise
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import Change, Part, later
+from fsref.verification.composed.relation import UNSAID, Change, Part, later
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.told import telling, told_otherwise
 from fsref.verification.composed.values import BECOMES
@@ -84,16 +85,24 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for by in range(1, 5):
         text = f"in yours what came of its factor {by} step{'s' * (by > 1)} before is multiplied by"
         yield Change(text, 2.4, partial(_incomplete, by))
+    for words, dear, own in factors_otherwise():
+        yield Change(f"in yours {words}", dear, partial(_given, own))
     if is_known(parts[0].scene):
         for word in ("factor", "code"):
             text = f"in yours {OPERANDS[word]} is that of the image before"
             yield Change(text, 1.6, partial(_of_image_before, word))
 
 
+def _given(own: Callable[[Scene, Gate], dict[str, Ints]], part: Part) -> Ints:
+    return _made(part, **own(part.scene, _gate(part)))
+
+
 def _made(part: Part, **other: Ints) -> Ints:
     """What is delivered when some operands are others."""
     own = _operands(part) | other
-    return rows_of(part, own["code"] * own["factor"] * own["weight"])
+    unsaid = (own["factor"] == UNSAID) & (own["code"] * own["weight"] != 0)
+    factor = np.where(own["factor"] == UNSAID, 0, own["factor"])
+    return rows_of(part, np.where(unsaid, UNSAID, own["code"] * factor * own["weight"]))
 
 
 def _with(word: str, of: Callable[[Ints], Ints], part: Part) -> Ints:
