@@ -25,6 +25,11 @@ OUTSIDE: tuple[tuple[str, float, Callable[[Read], Ints]], ...] = (
     ("a code of 1", 2.2, lambda read: np.ones_like(read.d[0])),
 )
 BEYOND = (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True))
+BEYOND_CHANNEL = (
+    ("above a channel", True, False),
+    ("below a channel", False, True),
+    ("above or below a channel", True, True),
+)
 
 
 def windows_otherwise() -> Iterator[Change]:
@@ -83,6 +88,9 @@ def _both() -> Iterator[Move]:
         yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
     for words, before, behind in BEYOND:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
+    for words, before, behind in BEYOND_CHANNEL:
+        yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
+    yield "sees what lies at its addresses beyond the source", 2.2, lambda taps: taps.but(there=taps.there | True)
 
 
 def _turning() -> Iterator[Move]:
@@ -201,6 +209,12 @@ def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
     address = taps.y * taps.source[2] + taps.x
     kept = taps.inside_y & (address >= 0) & (address < taps.source[1] * taps.source[2])
     return taps.but(there=taps.there | (kept & (beside > 0)))
+
+
+def _stacked(before: bool, behind: bool, taps: Taps) -> Taps:
+    """Rows outside of the source are those of the neighbouring channel, where there is one."""
+    beside = (taps.y < 0) * before + (taps.y >= taps.source[1]) * behind
+    return taps.but(there=taps.there | (taps.inside_x & (beside > 0)))
 
 
 def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) -> Ints | None:
