@@ -40,6 +40,7 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "the number of groups": groups,
         "K of the source": scene.net.steps[q.source],
         "along a conv2d": bool(kernel),
+        "along a dense of all neurons": not kernel and not getattr(q, "pooled", False),
         "along a pooled dense": bool(getattr(q, "pooled", False)),
         "along a depthwise conv2d": bool(kernel) and inputs == 1 < groups,
         "along a kernel of one place": bool(kernel) and kh * kw == 1,

@@ -1,5 +1,5 @@
-"""Factors of a gate whose spikes wait, are lost or come twice, alone or with those of its source; and factors that are
-read at other addresses of their register file (CONFORM-7).
+"""Factors of a gate whose spikes wait, are lost or come twice, alone or with those of its source; and factors and
+weights of a gate that are read at other addresses (CONFORM-7).
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from fsref.law.populations import Shape
 from fsref.law.projections import Gate
 from fsref.verification.composed.delivering import TIMES
 from fsref.verification.composed.happening import Meant, happening, those
+from fsref.verification.composed.memory import Lying, Place, bases, lying, read_at
 from fsref.verification.composed.queues import Send, queues
 from fsref.verification.composed.relation import UNSAID
+from fsref.verification.composed.where import Some, sources
 from fsref.verification.scene import Scene
 
 DEAREST = 2.3  # words of what else happens, of the spikes of a factor
@@ -42,6 +44,15 @@ def factors_otherwise() -> Iterator[tuple[str, float, Given]]:
     """Other factors, in words, how dear these are, and the operands that are others."""
     for words, dear, address in ADDRESSES:
         yield f"its factor is read at the address of {words}", dear, partial(_addressed, address)
+        yield f"its weight is read at the address of {words}", dear, partial(_weighed, partial(_of_place, address))
+    for words, dear, place in bases():
+        yield words, dear, partial(_weighed, partial(_of_base, place))
+    for where in sources():
+        for times, what, dear in TIMES[:2] if where.dear else ():
+            spike = f"a spike{where.text.removesuffix(' of the source')} of its factor {what}"
+            yield spike, dear + where.dear, partial(_sent, partial(_some, times, where), False)
+            spike = f"a spike{where.text.removesuffix(' of the source')} of its source and of its factor {what}"
+            yield spike, dear + where.dear + 0.1, partial(_sent, partial(_some, times, where), True)
     for words, dear, of in queues():
         yield f"{words}, of its factor", dear + 0.1, partial(_sent, of, False)
         yield f"{words}, of its source and of its factor", dear + 0.1, partial(_sent, of, True)
@@ -75,6 +86,26 @@ def _addressed(address: Address, scene: Scene, gate: Gate) -> dict[str, Ints]:
     flat = codes.reshape(len(codes), -1)
     there = at < flat.shape[1]
     return {"factor": np.where(there, flat[:, np.where(there, at, 0)], UNSAID).reshape(-1, *shape)}
+
+
+def _of_base(place: Place, own: Lying, source: Shape, by: Shape) -> Ints:
+    return place(own)[..., 0]
+
+
+def _of_place(address: Address, own: Lying, source: Shape, by: Shape) -> Ints:
+    return own.base + address(source, by).reshape(source)
+
+
+def _weighed(place: Callable[[Lying, Shape, Shape], Ints], scene: Scene, gate: Gate) -> dict[str, Ints]:
+    """Weights of other addresses (C, H, W), or what broadcasts to it; beyond the last it is not known what stands."""
+    net = scene.net
+    own = lying(net, next(name for name, q in net.gates.items() if q is gate))
+    weights, there = read_at(net, place(own, net[gate.source].shape, net[gate.by].shape))
+    return {"weight": np.where(there, weights, UNSAID)}
+
+
+def _some(times: int, where: Some[tuple[int, ...]], z: Ints) -> Ints:
+    return z * np.where(where.of(z.shape[2:]), times, 1)
 
 
 def _sent(of: Send, both: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.law.projections import Gate
@@ -100,9 +101,12 @@ def _given(own: Callable[[Scene, Gate], dict[str, Ints]], part: Part) -> Ints:
 def _made(part: Part, **other: Ints) -> Ints:
     """What is delivered when some operands are others."""
     own = _operands(part) | other
-    unsaid = (own["factor"] == UNSAID) & (own["code"] * own["weight"] != 0)
-    factor = np.where(own["factor"] == UNSAID, 0, own["factor"])
-    return rows_of(part, np.where(unsaid, UNSAID, own["code"] * factor * own["weight"]))
+    unsaid: NDArray[np.bool_] = np.zeros(1, np.bool_)
+    for word in own:
+        others = [own[each] for each in own if each != word]
+        unsaid = unsaid | ((own[word] == UNSAID) & (others[0] != 0) & (others[1] != 0))
+    known = [np.where(values == UNSAID, 0, values) for values in own.values()]
+    return rows_of(part, np.where(unsaid, UNSAID, known[0] * known[1] * known[2]))
 
 
 def _with(word: str, of: Callable[[Ints], Ints], part: Part) -> Ints:

@@ -132,12 +132,18 @@ def _of_word() -> Iterator[Meant]:
             behind, before = partial(_in_word, n, 0, False), partial(_in_word, n, 0, True)
             yield Some(f" behind the first {depth} of its word of {n} neurons", 2.2, partial(behind, at_least(depth)))
             yield Some(f" before the last {depth} of its word of {n} neurons", 2.3, partial(before, at_least(depth)))
+    for n in WORDS:
+        yield Some(f" that is the first of its word of {n} neurons", 2, partial(_in_word, n, 0, False, exactly(0)))
+        yield Some(f" that is the last of its word of {n} neurons", 2, partial(_in_word, n, 0, True, exactly(0)))
+        text = f" that is the first of its word of {n} neurons behind an empty word"
+        yield Some(text, 2.3, partial(_behind_empty, n))
     for n, (lines, name) in product(WORDS, ((1, "channel"), (2, "row"))):
         for back, side in ((False, "behind the first"), (True, "before the last")):
             text = f" {side} of its {name} in its word of {n} neurons"
             yield Some(text, 2.2 + back / 10, partial(_in_word, n, lines, back, at_least(1)))
     for n in DEPTHS:
-        yield Some(f" of {n} of its step that fill a queue", 2.4, partial(_filling, n))
+        yield Some(f" of {n} of its step that fill a queue", 2.4, partial(_filling, n, 0))
+        yield Some(f" of {n} of its step that fill a queue for which another comes", 2.4, partial(_filling, n, 1))
 
 
 def _beside() -> Iterator[Meant]:
@@ -248,11 +254,20 @@ def _in_word(n: int, lines: int, back: bool, test: Test, z: Ints) -> Mask:
     return test(rank[:, :, ::-1] if back else rank)
 
 
-def _filling(n: int, z: Ints) -> Mask:
-    """Those of each n of a step that are complete."""
+def _behind_empty(n: int, z: Ints) -> Mask:
+    """The first of a word whose word before has none."""
+    flat = _flat(z)
+    count = flat.shape[2]
+    words = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n).any(axis=3)
+    empty = np.concatenate([np.zeros_like(words[:, :, :1]), ~words[:, :, :-1]], axis=2)
+    return _in_word(n, 0, False, exactly(0), z) & np.repeat(empty, n, axis=2)[:, :, :count]
+
+
+def _filling(n: int, more: int, z: Ints) -> Mask:
+    """Those of each n of a step that are complete, and behind which so many more come."""
     flat = _flat(z)
     rank: Ints = np.cumsum(flat, axis=2) - flat
-    return np.asarray(rank < flat.sum(axis=2, keepdims=True) // n * n)
+    return np.asarray(rank < (flat.sum(axis=2, keepdims=True) - more) // n * n)
 
 
 def _all_fire(groups: Ints) -> Mask:

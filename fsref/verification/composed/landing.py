@@ -25,6 +25,19 @@ from fsref.verification.scene import Scene
 MOST = 2**19  # products of a projection that are written down,
 TABLE = 2**22  # and neurons of the source times those of the target
 Grid: TypeAlias = Callable[[Ints, int], tuple[NDArray[np.bool_], Ints]]  # whether a place has a window, and which
+Parted: TypeAlias = Callable[[Ints, int, int], tuple[Ints, Ints]]  # of channels, inputs of a group, and groups
+Split: TypeAlias = Callable[[Ints, int, int], Ints]
+FIELDS = range(1, 7)  # bits of the place of a spike
+CHANNELS: tuple[tuple[str, Split | None, Split | None], ...] = (
+    ("input c mod G of group c / G", lambda c, i, g: c // g, lambda c, i, g: c % g),
+    ("input c / G of group c mod G", lambda c, i, g: c % g, lambda c, i, g: c // g),
+    ("of group c / G", lambda c, i, g: c // g, None),
+    ("of group c mod G", lambda c, i, g: c % g, None),
+    ("of group 0", lambda c, i, g: 0 * c, None),
+    ("input c / G", None, lambda c, i, g: c // g),
+    ("input c mod G", None, lambda c, i, g: c % g),
+    ("input c", None, lambda c, i, g: c),
+)
 SIDES = ("left", "right", "top", "bottom")
 MODES: tuple[tuple[str, float, str], ...] = (
     ("runs on at the address there", 0.0, "on"),
@@ -42,6 +55,10 @@ BORDERS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("left of the target or above", 2, ("left", "top")),
     ("beyond any border of the target", 2, SIDES),
 )
+
+
+def _parted(c: Ints, inputs: int, groups: int) -> tuple[Ints, Ints]:
+    return c // inputs, c % inputs
 
 
 def _masked(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
@@ -114,6 +131,7 @@ class Landing(Brief):
     kernel: tuple[int, int] = (0, 0)  # rows and columns of the kernel that are visited,
     outputs: int = 0  # and outputs of a group,
     reached: tuple[int, int] = (0, 0)  # and rows and columns of the target
+    parted: Parted = _parted  # of which group a channel is which input
 
     def but(self, **other: Any) -> Landing:
         """The same with something else."""
@@ -125,12 +143,12 @@ class Landing(Brief):
         outputs, inputs, kh, kw = q.weights.shape
         per_group = outputs // q.groups
         n, k, r, s = np.ogrid[: len(self.c), : self.outputs, : self.kernel[0], : self.kernel[1]]
-        c = self.c[:, None, None, None]
+        g, i = (values[:, None, None, None] for values in self.parted(self.c, inputs, q.groups))
         on_y, oy = self._along(0, self.y[:, None, None, None] + q.padding[0] - r * q.dilation[0], height)
         on_x, ox = self._along(1, self.x[:, None, None, None] + q.padding[1] - s * q.dilation[1], width)
-        o = c // inputs * per_group + k
+        o = g * per_group + k
         kept = self.there[:, None, None, None] & on_y & on_x & (o < outputs)
-        to, weight = (o * height + oy) * width + ox, ((o * inputs + c % inputs) * kh + r) * kw + s
+        to, weight = (o * height + oy) * width + ox, ((o * inputs + i) * kh + r) * kw + s
         n, to, weight, kept = np.broadcast_arrays(n, to, weight, kept)
         kept = kept & (to >= 0) & (to < outputs * height * width)
         found = np.zeros((len(self.c), outputs * height * width), np.int64)
@@ -166,6 +184,11 @@ def _landings() -> Iterator[tuple[str, float, Callable[[Landing], Landing]]]:
         yield f"what is delivered {where} {what}", dear + far, partial(Landing.but, beyond=sides, mode=mode)
     for pitch in pitches():
         yield f"the place of a spike is told from its address as if {pitch.text}", pitch.dear, partial(_told, pitch)
+    for bits, fields in product(FIELDS, (("row",), ("column",), ("channel",), ("row", "column"))):
+        words = " and ".join(f"the {field}" for field in fields)
+        yield f"{words} of a spike wraps at {bits} bits", 2.2, partial(_fields, fields, (1 << bits) - 1)
+    for words, group, place in CHANNELS:
+        yield f"a channel c of the source is {words}", 2.1, partial(_channels, group, place)
     yield from _bounds()
 
 
@@ -181,11 +204,36 @@ def _bounds() -> Iterator[tuple[str, float, Callable[[Landing], Landing]]]:
     yield words, 2.2, lambda own: own.but(outputs=min(own.outputs, own.q.groups))
     words = "as many inputs are read as there are outputs"
     yield words, 2, lambda own: own.but(there=own.c % own.q.weights.shape[1] < len(own.q.weights) // own.q.groups)
-    yield "as many rows of the source are read as there are columns", 2, lambda own: own.but(there=own.y < own.source[2])
-    yield "as many columns of the source are read as there are rows", 2, lambda own: own.but(there=own.x < own.source[1])
+    yield (
+        "as many rows of the source are read as there are columns",
+        2,
+        lambda own: own.but(there=own.y < own.source[2]),
+    )
+    yield (
+        "as many columns of the source are read as there are rows",
+        2,
+        lambda own: own.but(there=own.x < own.source[1]),
+    )
     for axis, name in enumerate(("row", "column")):
         words = f"as many {name}s of the source are read as the target has"
         yield words, 2, partial(_read_to, axis)
+
+
+def _fields(fields: tuple[str, ...], mask: int, own: Landing) -> Landing:
+    """Places of spikes of which some bits are kept."""
+    c, y, x = ((mask if field in fields else -1) for field in ("channel", "row", "column"))
+    return own.but(c=own.c & c, y=own.y & y, x=own.x & x)
+
+
+def _channels(group: Split | None, place: Split | None, own: Landing) -> Landing:
+    """Channels that are taken for another input of another group; those of no group, or of no input, are lost."""
+
+    def parted(c: Ints, inputs: int, groups: int) -> tuple[Ints, Ints]:
+        g, i = _parted(c, inputs, groups)
+        g, i = group(c, inputs, groups) if group else g, place(c, inputs, groups) if place else i
+        return np.where(i < inputs, g, groups), i % inputs
+
+    return own.but(parted=parted)
 
 
 def _of_kernel(own: Landing, rows: int, columns: int) -> Landing:

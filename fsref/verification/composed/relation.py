@@ -53,7 +53,8 @@ class Part(Brief):
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Brief):
     """What may be done instead, in words, how `dear` these are, and what it gives in a part; None where it says
-    nothing of it, UNSAID in rows of which it says nothing. What takes long may be `ruled_out` for less: by one row of a part that is wrong and not given.
+    nothing of it, UNSAID in rows of which it says nothing. What takes long may be `ruled_out` for less: by one row of a
+    part that is wrong and not given.
     """
 
     text: str

@@ -31,6 +31,16 @@ BEYOND_CHANNEL = (
     ("above or below a channel", True, True),
 )
 
+RINGS: tuple[tuple[str, float, Callable[[int, int], int]], ...] = (  # from the size and dilation of a kernel
+    ("as many as its kernel has", 2.2, lambda n, apart: n),
+    ("as many as its kernel spans", 2.2, lambda n, apart: (n - 1) * apart + 1),
+    (
+        "as many as its kernel spans, or the next power of two",
+        2.3,
+        lambda n, apart: 1 << ((n - 1) * apart).bit_length(),
+    ),
+)
+
 
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
@@ -63,6 +73,8 @@ def _along(axis: int) -> Iterator[Move]:
     yield f"sees the first {one}s of the source behind its last", 2.2, partial(_address, axis, _wraps_behind)
     yield f"sees the last {one}s of the source before its first", 2.2, partial(_address, axis, _wraps_before)
     yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, _mirrors)
+    for words, dear, ring in RINGS:
+        yield f"sees {one}s in a ring of {words}", dear, partial(_ring, axis, ring)
     for size in (2, 4, 8, 16):
         yield f"sees {one}s modulo {size}", 2.4, partial(_address, axis, partial(_modulo, size))
     for by in (1, 2, 3, 4):
@@ -164,6 +176,12 @@ def _mirrors(v: Ints, size: int) -> Ints:
 
 def _modulo(over: int, v: Ints, size: int) -> Ints:
     return np.where(v >= 0, v % over, v)
+
+
+def _ring(axis: int, size: Callable[[int, int], int], taps: Taps) -> Taps:
+    """Behind the last row or column of the source, those that stand in a ring: so many before."""
+    n = size(taps.q.weights.shape[2 + axis], taps.dilation[axis])
+    return _address(axis, lambda v, end: np.where(v >= end, v - n, v), taps)
 
 
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
