@@ -244,13 +244,13 @@ def _banked(banks: int, test: Test, z: Ints) -> Mask:
 
 def _in_word(n: int, lines: int, back: bool, test: Test, z: Ints) -> Mask:
     """A test of how many spikes of its word, and there of its channel or row, are before each one, or behind it."""
-    way = _flat(z)[:, :, ::-1] if back else _flat(z)
-    at = np.arange(way.shape[2])
-    words = at[::-1] // n if back else at // n
-    size = int(np.prod(z.shape[2 + lines :])) if lines else at.size
-    new = (np.diff(words, prepend=-1) != 0) | (np.diff((at[::-1] if back else at) // size, prepend=-1) != 0)
-    rank = np.cumsum(way, axis=2) - way
-    rank = rank - rank[:, :, np.maximum.accumulate(np.where(new, at, 0))]
+    flat = _flat(z)
+    order = np.arange(flat.shape[2])[:: -1 if back else 1]
+    size = int(np.prod(z.shape[2 + lines :])) if lines else len(order)
+    begins = (np.diff(order // n, prepend=-1) != 0) | (np.diff(order // size, prepend=-1) != 0)
+    way = flat[:, :, order]
+    rank: Ints = np.cumsum(way, axis=2) - way
+    rank = rank - rank[:, :, np.maximum.accumulate(begins * np.arange(len(order)))]
     return test(rank[:, :, ::-1] if back else rank)
 
 
@@ -258,9 +258,10 @@ def _behind_empty(n: int, z: Ints) -> Mask:
     """The first of a word whose word before has none."""
     flat = _flat(z)
     count = flat.shape[2]
-    words = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n).any(axis=3)
-    empty = np.concatenate([np.zeros_like(words[:, :, :1]), ~words[:, :, :-1]], axis=2)
-    return _in_word(n, 0, False, exactly(0), z) & np.repeat(empty, n, axis=2)[:, :, :count]
+    words = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n)
+    empty: Mask = np.asarray(~words.any(axis=3))
+    behind: Mask = np.repeat(np.insert(empty[:, :, :-1], 0, False, axis=2), n, axis=2)[:, :, :count]
+    return np.asarray(_in_word(n, 0, False, exactly(0), z) & behind)
 
 
 def _filling(n: int, more: int, z: Ints) -> Mask:

@@ -98,11 +98,12 @@ def _listed(begin: Begin, part: Part) -> Ints | None:
         n = views.index(p)
         own = int(ends[n])
         rows, columns = begin(own, own + len(p.rows), int(ends[max(n - 1, 0)]))
-        read = [
-            memory.take(first + np.arange(size), mode="wrap")
-            for first, size in ((rows, len(p.rows)), (columns, len(p.columns)))
-        ]
-        return _address(p, source, *read)
+        return _address(
+            p,
+            source,
+            memory.take(rows + np.arange(len(p.rows)), mode="wrap"),
+            memory.take(columns + np.arange(len(p.columns)), mode="wrap"),
+        )
 
     return _changed(part, address)
 
