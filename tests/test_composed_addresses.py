@@ -13,11 +13,14 @@ import pytest
 
 from fsref import FS, Conv2d, Dense, Gate, Input, Network, Readout, fs_relu
 from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence
+from fsref.conformance.suspects import Evidence, arrays_of
+from fsref.engines import reference
+from fsref.vectors import flags
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
 from fsref.verification.composed import composed
 from fsref.verification.composed.composed import Changes
+from fsref.verification.composed.delivering import delivered, delivering, read_of
 from fsref.verification.composed.relation import Change, Part
 
 K = 4
@@ -366,10 +369,10 @@ def cases() -> Iterator[Case]:
 CASES = tuple(cases())
 
 
-def judged(chip: Chip, more: int = 0) -> Judged:
+def judged(chip: Chip, more: int = 0, cases: Sequence[Case] = CASES) -> Judged:
     """What is composed of the answers of a chip; of one integer more that is wrong, where there is something more."""
     rows = []
-    for case in CASES:
+    for case in cases:
         seen = {(case.unit, "sums"): np.array(chip.sums(case.unit, case.given), np.int64)}
         difference = first_difference(case, seen)
         if difference is not None and more:
@@ -410,3 +413,31 @@ def test_one_integer_more_that_is_wrong_has_no_words(chip: type[Chip], monkeypat
     monkeypatch.setattr(composed, "LAW", law)
     found = judged(chip(), more=1)
     assert not found.hints and found.observed
+
+
+def test_of_what_stands_beyond_a_memory_nothing_is_said() -> None:
+    """Where nearly all that differs was read beyond the end of a memory, of which nobody knows what stands there, what
+    is left is too little for a cause.
+    """
+    few = [case for case in CASES if isinstance(NET.named_projections[case.unit], Gate)][:3]
+    found = judged(FactorByNeuron(), cases=few)
+    assert not any("address" in hint.text for hint in found.hints)
+
+
+def test_a_projection_delivers_what_the_law_says_by_any_weights() -> None:
+    """What windows see is written down once: with other weights and from other planes it delivers what the reference
+    does.
+    """
+    rng = np.random.default_rng(2)
+    for name, q in NET.named_projections.items():
+        if isinstance(q, Gate):
+            continue
+        own = [case for case in CASES if case.unit == name]
+        scene = flags.scene_of(NET, q.target, arrays_of(own))
+        part = delivering(scene, name, scene.sums[name])
+        read = read_of(part)
+        weights, plane = rng.integers(-999, 999, read.weights.shape), rng.integers(-99, 99, read.codes.shape)
+        other, shape = read.by(weights), NET[q.target].shape
+        for codes in (read.codes, plane):
+            assert (delivered(part, other, codes) == reference.carried(codes, other, shape, scene.codes).ravel()).all()
+        assert (delivered(part, q, read.codes) == part.right).all()
