@@ -74,6 +74,15 @@ def test_a_front_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "for fewer and fewer spikes" in text and picture.read_bytes().startswith(b"<?xml")
 
 
+def test_a_formula_that_begins_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
+    """A formula that looks like an option is refused with what to do, which then does it."""
+    options = ["-K", "3", *SMALL]
+    assert main(["fit", "-x**2", *options]) == 2
+    assert line_of(capsys).endswith("'-x'. An argument that begins with - goes behind --, where options have ended.")
+    assert main(["fit", *options, "--", "-x**2"]) == 0 and "3 steps for" in capsys.readouterr().out
+    assert main(["fit", "silu", "--stepz", "3", *SMALL]) == 2 and "behind --" not in line_of(capsys)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

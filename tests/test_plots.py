@@ -225,7 +225,9 @@ def test_accuracies_have_their_intervals(found: Results) -> None:
 
 
 def test_energies_are_the_sums_of_their_bars(found: Results) -> None:
-    """Bars of FS, dense ANN and rate coding end at their energies, and by population they add up to the whole."""
+    """Bars of FS, dense ANN and rate coding end at their energies, told in the axis's unit, and by population they add
+    up to the whole.
+    """
     axes = plots.energy(found.energy, found.rate)
     ends = [
         max(p.get_x() + p.get_width() for p in axes.patches if p.get_y() < row < p.get_y() + p.get_height())
@@ -235,6 +237,8 @@ def test_energies_are_the_sums_of_their_bars(found: Results) -> None:
     wanted = found.energy.fs_energy_pj_per_image, found.energy.ann_energy_pj_per_image
     assert found.rate.energy_pj_per_image is not None
     assert [size * end for end in ends] == pytest.approx([*wanted, found.rate.energy_pj_per_image[-1]])
+    unit = axes.get_xlabel().split("(")[1].rstrip(")")  # one for the axis and all its numbers
+    assert [text.get_text() for text in axes.texts] == [f"{end:,.3g} {unit}" for end in ends]
     axes = plots.energy_by_population(found.score)
     size = {"pJ": 1, "nJ": 1e3, "uJ": 1e6}[axes.get_xlabel().split("(")[1][:2]]
     each = [sum(p.get_width() for p in bars) * size for bars in axes.containers]

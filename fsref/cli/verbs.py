@@ -104,7 +104,7 @@ def called(arguments: Sequence[str] | None) -> int:
             code = cli.main(None if arguments is None else list(arguments), "fsref", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        return failed(error.format_message(), 2)
+        return failed(error.format_message() + behind(error), 2)
     except (KeyboardInterrupt, click.Abort):
         return failed("interrupted", 130)
     except FsrefError as error:
@@ -120,6 +120,12 @@ def called(arguments: Sequence[str] | None) -> int:
         # What writes files says which; without a name there is standard output alone to be full.
         unnamed = "standard output" if error.errno in (ENOSPC, EDQUOT, EFBIG) else "system"
         return failed(f"{error.filename or unnamed}: {error.strerror or error}", 2)
+
+
+def behind(error: click.ClickException) -> str:
+    """What to do with an argument that was taken for an option, as the formula -x**2 is: -- ends the options."""
+    short = isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--")
+    return " An argument that begins with - goes behind --, where options have ended." if short else ""
 
 
 def failed(message: str, code: int, named: str = "") -> int:

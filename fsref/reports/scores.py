@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.errors import UsageError, shown
 from fsref.metrics.classes import by_class
 from fsref.metrics.counts import Counts
-from fsref.metrics.energy import Costs, Energy, costs_of, dense_work_of, energy_pj, in_joules, operations
+from fsref.metrics.energy import Costs, Energy, costs_of, dense_work_of, energy_pj, operations
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
 from fsref.reports.pictures import BARS, EDGE, NARROW, RULE, SMALL, by_population, canvas, legend, short, tall
@@ -67,7 +67,8 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
             ax.barh(range(len(bars)), pj / size, left=left / size, height=0.6, label=part, **EDGE, **form)
             left += pj
         for row, pj in enumerate(whole.tolist()):
-            ax.annotate(in_joules(pj), (pj / size, row), (3, 0), textcoords="offset points", va="center", **SMALL)
+            told = f"{pj / size:,.3g} {unit}"
+            ax.annotate(told, (pj / size, row), (3, 0), textcoords="offset points", va="center", **SMALL)
         ax.set_yticks(range(len(bars)), [short(name) for name, _ in bars], parse_math=False)
         ax.set_ylim(len(bars) - 0.5, -0.5)
         ax.set_ylabel("network")
