@@ -97,6 +97,10 @@ class Chip:
         """How many kernel rows are visited."""
         return q.kernel[0]
 
+    def outputs(self, count: int) -> int:
+        """How many outputs of a group get something."""
+        return count
+
     def word(self, q: Any, spikes: list[int], before: list[int]) -> list[int]:
         """The neurons of one word that are sent, behind those of the word before."""
         return spikes
@@ -154,11 +158,11 @@ class Chip:
         if isinstance(q, Gate):
             yield n, self.gate(n, c), file[self.factor(n, c)]
         elif isinstance(q, Dense):
-            yield from ((o, self.dense(q, o, c if q.pooled else n), 1) for o in range(target[0]))
+            yield from ((o, self.dense(q, o, c if q.pooled else n), 1) for o in range(self.outputs(target[0])))
         else:
             outputs, inputs, _, kw = q.weights.shape
             g, per_group = self.group(c, inputs, q.groups), outputs // q.groups
-            for o, r, s in np.ndindex(per_group, self.rows(q), kw):
+            for o, r, s in np.ndindex(self.outputs(per_group), self.rows(q), kw):
                 oy, ox = self.grid(y + q.padding[0] - r, q.stride[0]), self.grid(x + q.padding[1] - s, q.stride[1])
                 at = None if oy is None or ox is None else self.lands(oy, ox, *target[1:])
                 if at is not None and g < q.groups:
@@ -329,7 +333,27 @@ class WeightByNeuron(Chip):
         return n
 
 
+class PartialTile(Chip):
+    """A last tile of fewer than four outputs is not delivered to."""
+
+    def outputs(self, count: int) -> int:
+        return count // 4 * 4 if count > 4 else count
+
+
+class ThirdLane(Chip):
+    """The last of four lanes reads the weights of the one before."""
+
+    def conv(self, q: Conv2d, o: int, i: int, r: int, s: int) -> int:
+        per_group = len(q.weights) // q.groups
+        return super().conv(q, o - (o % per_group % 4 == 3), i, r, s)
+
+    def dense(self, q: Dense, o: int, i: int) -> int:
+        return super().dense(q, o - (o % 4 == 3), i)
+
+
 PLANTED: dict[type[Chip], str] = {
+    PartialTile: "a last tile of fewer than 4 outputs of a group, where there is a whole one, gets nothing",
+    ThirdLane: "output 3 of each tile of 4 outputs of a group has the weights of the output before",
     SquareKernels: "the address of a weight rises by kw * kw with each input",
     TilesOfOneInput: "the address of a weight rises by 4 * kh * kw with each tile of 4 outputs",
     NextBase: "weights are those of the next projection",

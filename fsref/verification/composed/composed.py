@@ -24,6 +24,7 @@ from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.gating import gates_otherwise, gating
 from fsref.verification.composed.landing import lands_otherwise
+from fsref.verification.composed.lanes import lanes_otherwise
 from fsref.verification.composed.memory import addressed_otherwise
 from fsref.verification.composed.neurons import (
     Neurons,
@@ -76,6 +77,7 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from products_otherwise()
     yield from windows_otherwise()
     yield from lands_otherwise()
+    yield from lanes_otherwise()
 
 
 LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule, and what may be done instead
