@@ -7,7 +7,8 @@ The devices are written here step by step from the law, with plain integers, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count, product
+from itertools import count as counting
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -351,17 +352,17 @@ def test_what_one_row_rules_out_is_not_given(monkeypatch: pytest.MonkeyPatch) ->
     and the additions of a scene are made once, not for each change.
     """
     one_by_one, ruled_out, made = search._misses, set(), []
-    asked = count()
+    asked = counting()
 
-    def both(change: Change, relation: Relation, wrong: Any, most: float) -> Any:
+    def both(change: Change, relation: Relation, wrong: Any, count: int) -> Any:
         if next(asked) % 16:  # some of thousands
-            return one_by_one(change, relation, wrong, most)
+            return one_by_one(change, relation, wrong, count)
         for part, own in zip(relation.parts, wrong, strict=True):
             if change.ruled_out(part):
                 given = change.gives(part)
                 assert given is not None and ((given != part.seen) & own).any(), change.text
                 ruled_out.add(change.text)
-        return one_by_one(change, relation, wrong, most)
+        return one_by_one(change, relation, wrong, count)
 
     def counted(scene: Scene, p: Any, rule: Any, first: bool) -> Any:
         made.append(scene)

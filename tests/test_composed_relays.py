@@ -114,6 +114,12 @@ def narrow(c: int, y: int, x: int) -> tuple[int, int, int] | None:
     return address // (ROWS * COLUMNS), address // COLUMNS % ROWS, address % COLUMNS
 
 
+def listed(c: int, y: int, x: int) -> tuple[int, int, int] | None:
+    """With the list of columns from the last place of that of rows on."""
+    row, column = SHOWN[0][y], [*SHOWN[0], *SHOWN[1]][len(SHOWN[0]) - 1 + x]
+    return None if min(row, column) < 0 else (c, row, column)
+
+
 def pool(kept: str) -> Callable[[Case], Answer]:
     """A max-pool whose candidates that dropped out stay out in the next window of its row; whose largest train stays in
     a register; in which all candidates drop out that tie; or some in the first step alone.
@@ -284,6 +290,7 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
         "yours shows along both axes the first place where it shows nothing [VIEW-1]",
     ),
     "view-pitch": (view(narrow), "the source is read as if its rows lie"),
+    "view-list": (view(listed), "the list of columns is read one too early [VIEW-1]"),
     "view-late": (view(right, 1), "spikes come a step late [VIEW-1]"),
     "pool-row": (pool("row"), "candidates that drop out stay out from window to window of a row [POOL-1]"),
     "pool-largest": (pool("largest"), "the largest train is kept from window to window of a row [POOL-1]"),

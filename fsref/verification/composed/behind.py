@@ -15,7 +15,7 @@ from fsref.tables import Brief
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.gating import gating
 from fsref.verification.composed.opening import opening
-from fsref.verification.composed.relation import Change, Part, begun_by_law
+from fsref.verification.composed.relation import UNSAID, Change, Part, begun_by_law
 from fsref.verification.scene import Scene
 
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
@@ -66,12 +66,15 @@ def following(known: Mapping[Part, Unseen], changes: Changes) -> Changes:
     return changed
 
 
-def _codes(known: Mapping[Part, Unseen], change: Change, part: Part) -> Ints | None:
-    own, scene = known[part], part.scene
+def _codes(behind: Mapping[Part, Unseen], change: Change, part: Part) -> Ints | None:
+    own, scene = behind[part], part.scene
     given = [(change.gives(one), one.right) for one in own.parts]
     if any(wrong is None for wrong, _ in given) or scene.opening is None:
         return None
-    more = sum((wrong - right for wrong, right in given if wrong is not None), np.zeros(len(part.seen), np.int64))
-    if not more.any():
+    known = [(wrong, right, wrong != UNSAID) for wrong, right in given if wrong is not None]
+    more = sum((np.where(said, wrong - right, 0) for wrong, right, said in known), np.zeros(len(part.seen), np.int64))
+    said = np.logical_and.reduce([said for *_, said in known])
+    if not more.any() and said.all():
         return part.right
-    return reference.fire(scene.opening + more.reshape(scene.opening.shape), own.p.table)[2].ravel()
+    codes = reference.fire(scene.opening + more.reshape(scene.opening.shape), own.p.table)[2].ravel()
+    return np.where(said, codes, UNSAID)

@@ -42,7 +42,7 @@ def _which(meant: Meant, scene: Scene, source: str) -> Mask:
     return those(meant, scene.spikes(source).astype(np.int64))
 
 
-_kept = lru_cache(maxsize=256)(_which)
+_kept = lru_cache(maxsize=512)(_which)
 
 
 def _added(part: Part, read: Read, more: Ints) -> Ints:

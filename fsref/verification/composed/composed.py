@@ -23,6 +23,9 @@ from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.gating import gates_otherwise, gating
+from fsref.verification.composed.landing import lands_otherwise
+from fsref.verification.composed.lanes import lanes_otherwise
+from fsref.verification.composed.memory import addressed_otherwise
 from fsref.verification.composed.neurons import (
     Neurons,
     fires_otherwise,
@@ -72,8 +75,11 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from arrives_otherwise()
     yield from partly_otherwise()
     yield from weights_otherwise()
+    yield from addressed_otherwise()
     yield from products_otherwise()
     yield from windows_otherwise()
+    yield from lands_otherwise()
+    yield from lanes_otherwise()
 
 
 def _gates(parts: Sequence[Part]) -> Iterator[Change]:

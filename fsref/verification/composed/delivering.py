@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Projection
+from fsref.law.populations import Shape
+from fsref.law.projections import Conv2d, Projection
 from fsref.tables import Brief
 from fsref.verification.composed.relation import Part
 from fsref.verification.composed.told import telling
 from fsref.verification.scene import Scene
 
+SEEN = 2**16  # places that the windows of a conv2d see, written down
 TIMES = ((0, "is lost", 1.0), (2, "counts twice", 1.5), (-1, "has the other sign", 1.8))
 
 
@@ -40,6 +42,8 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "the number of groups": groups,
         "K of the source": scene.net.steps[q.source],
         "along a conv2d": bool(kernel),
+        "along a dense of all neurons": not kernel and not getattr(q, "pooled", False),
+        "along a pooled dense": bool(getattr(q, "pooled", False)),
         "along a depthwise conv2d": bool(kernel) and inputs == 1 < groups,
         "along a kernel of one place": bool(kernel) and kh * kw == 1,
         "from the input": q.source == scene.net.input.name,
@@ -58,9 +62,12 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Read(Brief):
-    """A projection and what it reads: spikes (B, K, C, H, W), d (K, C, 1, 1), and the codes that these are."""
+    """A projection, the shape of its target, and what it reads: spikes (B, K, C, H, W), d (K, C, 1, 1), and the codes
+    that these are.
+    """
 
     q: Projection
+    target: Shape
     spikes: NDArray[np.bool_]
     d: Ints
     codes: Ints
@@ -76,6 +83,34 @@ class Read(Brief):
         """The channels of the source that share a row of d."""
         rows = self.d[:, :, 0, 0]
         return [np.flatnonzero((rows == row[:, None]).all(axis=0)) for row in np.unique(rows.T, axis=0)]
+
+    @cached_property
+    def seen(self) -> NDArray[np.intp] | None:
+        """The addresses (G, I * kh * kw, H_out * W_out) that the windows of a conv2d see, one behind the last of a
+        neuron of the source where there is none; None along others, and where they are many.
+        """
+        match self.q:
+            case Conv2d() as q if self.windows * int(np.prod(self.codes.shape[1:2] + q.kernel)) <= SEEN:
+                return _seen(q, self.codes.shape[1:], self.target)
+            case _:
+                return None
+
+    @property
+    def windows(self) -> int:
+        """How many windows see the source."""
+        return self.target[1] * self.target[2]
+
+    def columns(self, plane: Ints) -> Ints:
+        """What the windows see of a plane (B, C, H, W): (B, G, I * kh * kw, H_out * W_out)."""
+        assert self.seen is not None
+        flat = plane.reshape(len(plane), -1)
+        found: Ints = np.concatenate([flat, np.zeros((len(flat), 1), np.int64)], axis=1)[:, self.seen]
+        return found
+
+    @cached_property
+    def own_columns(self) -> Ints:
+        """The same of the codes."""
+        return self.columns(self.codes)
 
     @cached_property
     def values(self) -> Ints:
@@ -103,7 +138,18 @@ def read_of(part: Part) -> Read:
 @lru_cache(maxsize=32)
 def _read(scene: Scene, name: str) -> Read:
     q = scene.net.into(scene.population.name)[name]
-    return Read(q, scene.spikes(q.source), scene.net.code_weights[q.source].T[:, :, None, None], scene.codes[q.source])
+    d = scene.net.code_weights[q.source].T[:, :, None, None]
+    return Read(q, scene.population.shape, scene.spikes(q.source), d, scene.codes[q.source])
+
+
+def _seen(q: Conv2d, source: Shape, target: Shape) -> NDArray[np.intp]:
+    channels, height, width = source
+    i, r, s, oy, ox = np.ogrid[:channels, : q.kernel[0], : q.kernel[1], : target[1], : target[2]]
+    y = oy * q.stride[0] - q.padding[0] + r * q.dilation[0]
+    x = ox * q.stride[1] - q.padding[1] + s * q.dilation[1]
+    there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    address = np.where(there, (i * height + y) * width + x, channels * height * width)
+    return address.reshape(q.groups, -1, target[1] * target[2])
 
 
 def rows_of(part: Part, values: Ints) -> Ints:
@@ -113,5 +159,10 @@ def rows_of(part: Part, values: Ints) -> Ints:
 
 
 def delivered(part: Part, q: Projection, plane: Ints) -> Ints:
-    """What a projection delivers from a plane (B, C, H, W), by rows of a part."""
-    return rows_of(part, reference.carried(plane, q, part.scene.population.shape, part.scene.codes))
+    """What a projection, with its weights or others, delivers from a plane (B, C, H, W), by rows of a part."""
+    read, shape = read_of(part), part.scene.population.shape
+    if read.seen is None:
+        return rows_of(part, reference.carried(plane, q, shape, part.scene.codes))
+    columns = read.own_columns if plane is read.codes else read.columns(plane)
+    weights = q.weights.astype(np.int64).reshape(columns.shape[1], -1, columns.shape[2])
+    return rows_of(part, (weights @ columns).reshape(len(plane), *shape))

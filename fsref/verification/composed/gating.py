@@ -8,6 +8,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.law.projections import Gate
@@ -15,8 +16,9 @@ from fsref.verification.composed.between import spikes_left
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import TIMES, rows_of
 from fsref.verification.composed.earlier import before, is_known
+from fsref.verification.composed.factors import factors_otherwise
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import Change, Part, later
+from fsref.verification.composed.relation import UNSAID, Change, Part, later
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.told import telling, told_otherwise
 from fsref.verification.composed.values import BECOMES
@@ -76,8 +78,8 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"in yours a spike{when.text} of its factor {what}"
         yield Change(text, dear + 0.2 + when.dear, partial(_factor_spikes, times, when))
     for each in BECOMES:
-        for words, own in (("d of its factor", False), ("d of its source and of its factor", True)):
-            yield Change(f"in yours {words} {each.text}", each.dear + 1, partial(_worth, each.of, own))
+        for words, both in (("d of its factor", False), ("d of its source and of its factor", True)):
+            yield Change(f"in yours {words} {each.text}", each.dear + 1, partial(_worth, each.of, both))
     for words, by in (("the step before", -1), ("the next step", 1)):
         yield Change(f"in yours a spike of its factor is worth d of {words}", 2, partial(_factor_of_step, by))
     for when in steps()[1:]:
@@ -87,16 +89,27 @@ def gates_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for by in range(1, 5):
         text = f"in yours what came of its factor {by} step{'s' * (by > 1)} before is multiplied by"
         yield Change(text, 2.4, partial(_incomplete, by))
+    for words, dear, own in factors_otherwise():
+        yield Change(f"in yours {words}", dear, partial(_given, own))
     if is_known(parts[0].scene):
         for word in ("factor", "code"):
             text = f"in yours {OPERANDS[word]} is that of the image before"
             yield Change(text, 1.6, partial(_of_image_before, word))
 
 
+def _given(own: Callable[[Scene, Gate], dict[str, Ints]], part: Part) -> Ints:
+    return _made(part, **own(part.scene, _gate(part)))
+
+
 def _made(part: Part, **other: Ints) -> Ints:
     """What is delivered when some operands are others."""
     own = _operands(part) | other
-    return rows_of(part, own["code"] * own["factor"] * own["weight"])
+    unsaid: NDArray[np.bool_] = np.zeros(1, np.bool_)
+    for word in own:
+        others = [own[each] for each in own if each != word]
+        unsaid = unsaid | ((own[word] == UNSAID) & (others[0] != 0) & (others[1] != 0))
+    known = [np.where(values == UNSAID, 0, values) for values in own.values()]
+    return rows_of(part, np.where(unsaid, UNSAID, known[0] * known[1] * known[2]))
 
 
 def _with(word: str, of: Callable[[Ints], Ints], part: Part) -> Ints:

@@ -19,6 +19,8 @@ EVERY = (2, 3, 4, 8, 16, 32, 64, 128, 256)
 DEEP = (2, 3, 4)  # steps of pipelines
 BANKS, EACH = (2, 4, 8), (1, 2, 3, 4, 8)  # queues by the lowest bits of addresses, and spikes that each holds
 GROUPS = (2, 4, 8, 16, 32)  # of neighbours that share a register
+WORDS = (8, 16, 32, 64)  # neurons whose spikes lie in one word,
+DEPTHS = (2, 4, 8, 16, 32)  # and how many of these a queue holds
 AXES = ((2, "channel"), (3, "row"), (4, "column"))  # of spikes (B, K, C, H, W)
 Meant: TypeAlias = Some[Ints]  # of spikes (B, K, C, H, W), 0 or 1
 Test: TypeAlias = Callable[[Ints], Mask]
@@ -30,6 +32,7 @@ def happening() -> Iterator[Meant]:
     yield from _of_step()
     yield from _of_image()
     yield from _of_group()
+    yield from _of_word()
     yield from _beside()
 
 
@@ -131,6 +134,27 @@ def _of_group() -> Iterator[Meant]:
             yield Some(f" that is alone {group}", 2.3, partial(_grouped, n, partial(_counted, 3, exactly(1))))
 
 
+def _of_word() -> Iterator[Meant]:
+    """By the other spikes of their step in their word, which is read from its first neuron on."""
+    for n, depth in product(WORDS, DEPTHS):
+        if depth < n:
+            behind, before = partial(_in_word, n, 0, False), partial(_in_word, n, 0, True)
+            yield Some(f" behind the first {depth} of its word of {n} neurons", 2.2, partial(behind, at_least(depth)))
+            yield Some(f" before the last {depth} of its word of {n} neurons", 2.3, partial(before, at_least(depth)))
+    for n in WORDS:
+        yield Some(f" that is the first of its word of {n} neurons", 2, partial(_in_word, n, 0, False, exactly(0)))
+        yield Some(f" that is the last of its word of {n} neurons", 2, partial(_in_word, n, 0, True, exactly(0)))
+        text = f" that is the first of its word of {n} neurons behind an empty word"
+        yield Some(text, 2.3, partial(_behind_empty, n))
+    for n, (lines, name) in product(WORDS, ((1, "channel"), (2, "row"))):
+        for back, side in ((False, "behind the first"), (True, "before the last")):
+            text = f" {side} of its {name} in its word of {n} neurons"
+            yield Some(text, 2.2 + back / 10, partial(_in_word, n, lines, back, at_least(1)))
+    for n in DEPTHS:
+        yield Some(f" of {n} of its step that fill a queue", 2.4, partial(_filling, n, 0))
+        yield Some(f" of {n} of its step that fill a queue for which another comes", 2.4, partial(_filling, n, 1))
+
+
 def _beside() -> Iterator[Meant]:
     """By the spikes of their step beside them."""
     for by, words in ((1, "the neuron before"), (-1, "the next neuron"), (2, "the neuron 2 before")):
@@ -225,6 +249,35 @@ def _banked(banks: int, test: Test, z: Ints) -> Mask:
     count = flat.shape[2]
     rows = np.pad(flat, ((0, 0), (0, 0), (0, -count % banks))).reshape(*flat.shape[:2], -1, banks)
     return _ranked(2, False, test, rows).reshape(*flat.shape[:2], -1)[:, :, :count]
+
+
+def _in_word(n: int, lines: int, back: bool, test: Test, z: Ints) -> Mask:
+    """A test of how many spikes of its word, and there of its channel or row, are before each one, or behind it."""
+    flat = _flat(z)
+    order = np.arange(flat.shape[2])[:: -1 if back else 1]
+    size = int(np.prod(z.shape[2 + lines :])) if lines else len(order)
+    begins = (np.diff(order // n, prepend=-1) != 0) | (np.diff(order // size, prepend=-1) != 0)
+    way = flat[:, :, order]
+    rank: Ints = np.cumsum(way, axis=2) - way
+    rank = rank - rank[:, :, np.maximum.accumulate(begins * np.arange(len(order)))]
+    return test(rank[:, :, ::-1] if back else rank)
+
+
+def _behind_empty(n: int, z: Ints) -> Mask:
+    """The first of a word whose word before has none."""
+    flat = _flat(z)
+    count = flat.shape[2]
+    words = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n)
+    empty: Mask = np.asarray(~words.any(axis=3))
+    behind: Mask = np.repeat(np.insert(empty[:, :, :-1], 0, False, axis=2), n, axis=2)[:, :, :count]
+    return np.asarray(_in_word(n, 0, False, exactly(0), z) & behind)
+
+
+def _filling(n: int, more: int, z: Ints) -> Mask:
+    """Those of each n of a step that are complete, and behind which so many more come."""
+    flat = _flat(z)
+    rank: Ints = np.cumsum(flat, axis=2) - flat
+    return np.asarray(rank < (flat.sum(axis=2, keepdims=True) - more) // n * n)
 
 
 def _all_fire(groups: Ints) -> Mask:

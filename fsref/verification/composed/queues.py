@@ -12,6 +12,7 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.relation import shifted
 
 RATES = (1, 2, 3, 4, 8, 16, 32)  # spikes that are sent in a step at most
+LEFT = (1, 2, 3, 4, 8)  # and that are left behind one
 Send: TypeAlias = Callable[[Ints], Ints]  # how often each is sent of spikes (B, K, C, H, W)
 
 
@@ -20,17 +21,34 @@ def queues() -> Iterator[tuple[str, float, Send]]:
     yield "spikes come a step late, those of the first step twice", 2, lambda z: shifted(z, -1, 1)
     for n in RATES:
         many = "one spike is" if n == 1 else f"{n} spikes are"
-        yield f"{many} sent in a step at most, and the others wait for the next", 2, partial(_drained, n)
+        words = f"{many} sent in a step at most, and the others wait for the next"
+        yield words, 2, partial(_drained, n)
+        yield f"{words}; in the last step all are sent", 2.1, partial(_drained, n, all_last=True)
+    for n in LEFT:
+        words = f"the last {'spike waits' if n == 1 else f'{n} spikes wait'} in a queue for others behind"
+        yield words, 2, partial(_left, n)
+        yield f"{words}; in the last step all are sent", 2, partial(_left, n, all_last=True)
 
 
-def _drained(n: int, z: Ints) -> Ints:
-    """The oldest go first; those are lost that still wait behind the last step."""
+def _drained(n: int, z: Ints, all_last: bool = False) -> Ints:
+    """The oldest go first; those that still wait behind the last step are lost, unless all are sent there."""
+    return _queued(lambda waiting: waiting[:n], z, all_last)
+
+
+def _left(n: int, z: Ints, all_last: bool = False) -> Ints:
+    """All but the newest go."""
+    return _queued(lambda waiting: waiting[:-n], z, all_last)
+
+
+def _queued(going: Callable[[list[int]], list[int]], z: Ints, all_last: bool) -> Ints:
+    """How often each is sent, when of those that wait these go in a step."""
     flat = z.reshape(*z.shape[:2], -1)
     found = np.zeros_like(flat)
     for image, out in zip(flat, found, strict=True):
         waiting: list[int] = []
         for t, spikes in enumerate(image):
             waiting += np.flatnonzero(spikes).tolist()
-            np.add.at(out[t], waiting[:n], 1)
-            waiting = waiting[n:]
+            sent = waiting if all_last and t == len(image) - 1 else going(waiting)
+            np.add.at(out[t], sent, 1)
+            waiting = waiting[len(sent) :]
     return found.reshape(z.shape)

@@ -18,6 +18,7 @@ from fsref.verification.scene import Scene
 
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 MOST = 2**20  # changes tried
+UNSAID = -(2**63)  # in rows of which a change says nothing: what stands there is not known
 Mask: TypeAlias = NDArray[np.bool_]
 Values = TypeVar("Values", Ints, Mask)
 Columns: TypeAlias = Mapping[str, Ints]
@@ -52,8 +53,8 @@ class Part(Brief):
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Brief):
     """What may be done instead, in words, how `dear` these are, and what it gives in a part; None where it says
-    nothing of it. What takes long may be `ruled_out` for less: by one row of a part that is wrong and not given.
-    Of so many of the rows that are wrong it may say nothing.
+    nothing of it, UNSAID in rows of which it says nothing. What takes long may be `ruled_out` for less: by one row of a
+    part that is wrong and not given. Of the share `unsaid` of the rows that are wrong it may say nothing.
     """
 
     text: str

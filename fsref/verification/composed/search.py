@@ -11,7 +11,7 @@ import numpy as np
 from fsref.tables import Brief
 from fsref.verification.composed.conditions import Condition, Rows, conditions
 from fsref.verification.composed.halves import Half, halves
-from fsref.verification.composed.relation import Change, Mask, Relation
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Relation
 from fsref.verification.scene import Scene
 
 SAMPLED = 2**11  # rows on which pairs of conditions are tried before all
@@ -22,6 +22,7 @@ CHEAP = 3.0  # changes with which three are tried,
 PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
 APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
+SAID = 16  # rows that are wrong of which a change says something, or half of them
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
 
@@ -48,7 +49,7 @@ def fitting(relation: Relation) -> list[Composed]:
     for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
             break  # no shorter words come
-        misses = _misses(change, relation, wrong, change.unsaid * count)
+        misses = _misses(change, relation, wrong, count)
         unsaid = tuple(part.scene for part, miss in zip(relation.parts, misses, strict=False) if miss is None)
         if len(misses) < len(wrong):
             continue
@@ -76,19 +77,25 @@ def _both(relation: Relation, first: Half, second: Half) -> Composed:
     return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), ())
 
 
-def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], most: float) -> list[Mask | None]:
+def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: int) -> list[Mask | None]:
     """The rows of each part that a change does not give, None where it says nothing; up to a part where it does not
-    give what is wrong, or with which it says nothing of more than so many that are.
+    give what is wrong, or by which it says too little of the `count` rows that are in all.
     """
     found: list[Mask | None] = []
-    unsaid = 0
+    whole, unsaid = 0, 0
     for part, own in zip(relation.parts, wrong, strict=True):
         if change.ruled_out(part):
             break
         result = change.gives(part)
         miss = None if result is None else result != part.seen
-        unsaid += int(own.sum()) if miss is None else 0
-        if unsaid > most or (miss is not None and (miss & own).any()):
+        if result is None:
+            whole += int(own.sum())
+        elif miss is not None and miss.any():
+            if (result[miss & own] != UNSAID).any():
+                break
+            unsaid += int((miss & own).sum())
+            miss &= result != UNSAID
+        if whole > change.unsaid * count or whole + unsaid > max(change.unsaid * count, count - SAID):
             break
         found.append(miss)
     return found

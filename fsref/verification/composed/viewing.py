@@ -29,6 +29,22 @@ FIXED: tuple[tuple[str, float, Show], ...] = (
     ("the place before where it shows nothing", 2, lambda p, n, at: _filled(at)),
 )
 
+Begin = Callable[
+    [int, int, int], tuple[int, int]
+]  # rows and columns: from their own, and from those of the view before
+LISTS: tuple[tuple[str, float, Begin], ...] = (
+    ("the list of rows is read one too early", 2, lambda y, x, _: (y - 1, x)),
+    ("the list of rows is read one too far", 2, lambda y, x, _: (y + 1, x)),
+    ("the list of columns is read one too early", 2, lambda y, x, _: (y, x - 1)),
+    ("the list of columns is read one too far", 2, lambda y, x, _: (y, x + 1)),
+    ("both lists are read one too early", 2.1, lambda y, x, _: (y - 1, x - 1)),
+    ("both lists are read one too far", 2.1, lambda y, x, _: (y + 1, x + 1)),
+    ("the list of columns is read from that of rows on", 2, lambda y, x, _: (y, y)),
+    ("the list of rows is read from that of columns on", 2, lambda y, x, _: (x, x)),
+    ("the lists of all views are read from the first of them on", 2, lambda y, x, _: (0, x - y)),
+    ("the lists are read from those of the view before on", 2.1, lambda y, x, before: (before, before + x - y)),
+)
+
 
 def viewing(scene: Scene, p: View) -> Part | None:
     """Whether a neuron of a view fires (VIEW-1)."""
@@ -67,9 +83,31 @@ def views_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield Change("in yours the places of rows and of columns are exchanged", 1.8, _exchanged)
     for words, dear, show in FIXED:
         yield Change(f"yours shows along both axes {words}", dear, partial(_along_both, show))
+    for words, dear, listed in LISTS:
+        yield Change(f"in yours {words}", dear, partial(_listed, listed))
     for pitch in pitches():
         text = f"in yours the source is read as if its {pitch.text}"
         yield Change(text, pitch.dear, partial(_pitched, pitch))
+
+
+def _listed(begin: Begin, part: Part) -> Ints | None:
+    """The places that are shown where the lists, which lie one behind the other, are read from elsewhere on."""
+    views = [p for p in part.scene.net.populations if isinstance(p, View)]
+    memory = np.concatenate([places for p in views for places in (p.rows, p.columns)]).astype(np.intp)
+    ends = np.cumsum([0, *(len(p.rows) + len(p.columns) for p in views)])
+
+    def address(p: View, source: tuple[int, int, int]) -> Places:
+        n = views.index(p)
+        own = int(ends[n])
+        rows, columns = begin(own, own + len(p.rows), int(ends[max(n - 1, 0)]))
+        return _address(
+            p,
+            source,
+            memory.take(rows + np.arange(len(p.rows)), mode="wrap"),
+            memory.take(columns + np.arange(len(p.columns)), mode="wrap"),
+        )
+
+    return _changed(part, address)
 
 
 def _shows(words: str, dear: float, axis: int, show: Show) -> Change:

@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import Mask
 
 FIRST = (1, 2, 3, 4, 8, 16, 32, 64)  # indices named
 GROUPS = (4, 8)  # of which a last one may be left
+WORDS = (16, 32, 64)  # neurons in one word, of which the first, the last, or all of a last word may be left
 AXES = ((1, "input"), (2, "kernel row"), (3, "kernel column"))  # of weights (O, I, kh, kw)
 ADDRESSED = ("neuron", "weight")  # indices that are addresses, of which a bit may be stuck
 VALUES = (1, -1, 127, -127, -128, 128)  # of weights named
@@ -57,6 +58,12 @@ def some(name: str) -> Iterator[Some[int]]:
         if at < over:
             yield Some(f" of {name}s {at}, {at + over}, ...", 2.8, partial(_every, over, at))
     yield from (Some(f" of {name}s behind the last group of {n}", 2.4, partial(_left, n)) for n in GROUPS)
+    for n in GROUPS * (name == "input"):
+        yield Some(f" of inputs before the last group of {n} or less", 2.4, partial(_before_last, n))
+    for n in WORDS * (name == "neuron"):
+        for at in (0, n - 1):
+            yield Some(f" of neurons {at}, {at + n}, ...", 2.5, partial(_every, n, at))
+        yield Some(f" of neurons behind whole groups of {n}", 2.4, partial(_left_of_some, n))
 
 
 def _from(at: int, n: int) -> Mask:
@@ -77,6 +84,14 @@ def _every(over: int, at: int, n: int) -> Mask:
 
 def _left(over: int, n: int) -> Mask:
     return np.asarray(np.arange(n) >= n // over * over)
+
+
+def _left_of_some(over: int, n: int) -> Mask:
+    return np.asarray((np.arange(n) >= n // over * over) & (n >= over))
+
+
+def _before_last(over: int, n: int) -> Mask:
+    return np.asarray(np.arange(n) < (n - 1) // over * over)
 
 
 def steps() -> tuple[Some[int], ...]:

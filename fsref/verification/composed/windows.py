@@ -25,6 +25,21 @@ OUTSIDE: tuple[tuple[str, float, Callable[[Read], Ints]], ...] = (
     ("a code of 1", 2.2, lambda read: np.ones_like(read.d[0])),
 )
 BEYOND = (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True))
+BEYOND_CHANNEL = (
+    ("above a channel", True, False),
+    ("below a channel", False, True),
+    ("above or below a channel", True, True),
+)
+
+RINGS: tuple[tuple[str, float, Callable[[int, int], int]], ...] = (  # from the size and dilation of a kernel
+    ("as many as its kernel has", 2.2, lambda n, apart: n),
+    ("as many as its kernel spans", 2.2, lambda n, apart: (n - 1) * apart + 1),
+    (
+        "as many as its kernel spans, or the next power of two",
+        2.3,
+        lambda n, apart: 1 << ((n - 1) * apart).bit_length(),
+    ),
+)
 
 
 def windows_otherwise() -> Iterator[Change]:
@@ -58,6 +73,8 @@ def _along(axis: int) -> Iterator[Move]:
     yield f"sees the first {one}s of the source behind its last", 2.2, partial(_address, axis, _wraps_behind)
     yield f"sees the last {one}s of the source before its first", 2.2, partial(_address, axis, _wraps_before)
     yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, _mirrors)
+    for words, dear, ring in RINGS:
+        yield f"sees {one}s in a ring of {words}", dear, partial(_ring, axis, ring)
     for size in (2, 4, 8, 16):
         yield f"sees {one}s modulo {size}", 2.4, partial(_address, axis, partial(_modulo, size))
     for by in (1, 2, 3, 4):
@@ -83,6 +100,9 @@ def _both() -> Iterator[Move]:
         yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
     for words, before, behind in BEYOND:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
+    for words, before, behind in BEYOND_CHANNEL:
+        yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
+    yield "sees what lies at its addresses beyond the source", 2.2, lambda taps: taps.but(there=taps.there | True)
 
 
 def _turning() -> Iterator[Move]:
@@ -158,6 +178,12 @@ def _modulo(over: int, v: Ints, size: int) -> Ints:
     return np.where(v >= 0, v % over, v)
 
 
+def _ring(axis: int, size: Callable[[int, int], int], taps: Taps) -> Taps:
+    """Behind the last row or column of the source, those that stand in a ring: so many before."""
+    n = size(taps.q.weights.shape[2 + axis], taps.dilation[axis])
+    return _address(axis, lambda v, end: np.where(v >= end, v - n, v), taps)
+
+
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
     """Other rows or columns of the source, of those inside it."""
     name = "yx"[axis]
@@ -201,6 +227,12 @@ def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
     address = taps.y * taps.source[2] + taps.x
     kept = taps.inside_y & (address >= 0) & (address < taps.source[1] * taps.source[2])
     return taps.but(there=taps.there | (kept & (beside > 0)))
+
+
+def _stacked(before: bool, behind: bool, taps: Taps) -> Taps:
+    """Rows outside of the source are those of the neighbouring channel, where there is one."""
+    beside = (taps.y < 0) * before + (taps.y >= taps.source[1]) * behind
+    return taps.but(there=taps.there | (taps.inside_x & (beside > 0)))
 
 
 def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) -> Ints | None:

@@ -1,0 +1,124 @@
+"""Factors of a gate whose spikes wait, are lost or come twice, alone or with those of its source; and factors and
+weights of a gate that are read at other addresses (CONFORM-7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import Shape
+from fsref.law.projections import Gate
+from fsref.verification.composed.delivering import TIMES
+from fsref.verification.composed.happening import Meant, happening, those
+from fsref.verification.composed.memory import Lying, Place, bases, lying, read_at
+from fsref.verification.composed.queues import Send, queues
+from fsref.verification.composed.relation import UNSAID
+from fsref.verification.composed.where import Some, sources
+from fsref.verification.scene import Scene
+
+DEAREST = 2.3  # words of what else happens, of the spikes of a factor
+Given: TypeAlias = Callable[[Scene, Gate], dict[str, Ints]]  # operands of a gate that are others
+Address: TypeAlias = Callable[[Shape, Shape], NDArray[np.intp]]  # by neuron, from the shapes of the source and factor
+ADDRESSES: tuple[tuple[str, float, Address], ...] = (
+    ("its neuron", 2, lambda own, by: np.arange(int(np.prod(own)))),
+    ("its channel", 2, lambda own, by: _places(own)[0]),
+    ("its row", 2.2, lambda own, by: _places(own)[1]),
+    ("its column", 2.2, lambda own, by: _places(own)[2]),
+    ("its place in its channel", 2.1, lambda own, by: np.arange(int(np.prod(own))) % (own[1] * own[2])),
+    ("the first place of its channel", 2, lambda own, by: _places(own)[0] * (by[1] * by[2])),
+    ("its channel times the places of a channel", 2.3, lambda own, by: _places(own)[0] * (own[1] * own[2])),
+    ("its neuron modulo the number of channels", 2.2, lambda own, by: np.arange(int(np.prod(own))) % own[0]),
+    ("its neuron modulo the number of factors", 2.2, lambda own, by: np.arange(int(np.prod(own))) % int(np.prod(by))),
+    ("its neuron, channels last", 2.2, lambda own, by: _channels_last(own)),
+    ("its neuron, rows and columns exchanged", 2.2, lambda own, by: _exchanged(own)),
+)
+
+
+def factors_otherwise() -> Iterator[tuple[str, float, Given]]:
+    """Other factors, in words, how dear these are, and the operands that are others."""
+    for words, dear, address in ADDRESSES:
+        yield f"its factor is read at the address of {words}", dear, partial(_addressed, address)
+        yield f"its weight is read at the address of {words}", dear, partial(_weighed, partial(_of_place, address))
+    for words, dear, place in bases():
+        yield words, dear, partial(_weighed, partial(_of_base, place))
+    for where in sources():
+        for times, what, dear in TIMES[:2] if where.dear else ():
+            spike = f"a spike{where.text.removesuffix(' of the source')} of its factor {what}"
+            yield spike, dear + where.dear, partial(_sent, partial(_some, times, where), False)
+            spike = f"a spike{where.text.removesuffix(' of the source')} of its source and of its factor {what}"
+            yield spike, dear + where.dear + 0.1, partial(_sent, partial(_some, times, where), True)
+    for words, dear, of in queues():
+        yield f"{words}, of its factor", dear + 0.1, partial(_sent, of, False)
+        yield f"{words}, of its source and of its factor", dear + 0.1, partial(_sent, of, True)
+    for meant in happening():
+        for times, what, dear in TIMES[:2] if meant.dear <= DEAREST else ():
+            spike, of = f"a spike{meant.text} {what}", partial(_times, times, meant)
+            yield f"{spike}, of its factor", dear + meant.dear + 0.1, partial(_sent, of, False)
+            yield f"{spike}, of its source and of its factor", dear + meant.dear + 0.1, partial(_sent, of, True)
+
+
+def _places(shape: Shape) -> NDArray[np.intp]:
+    return np.indices(shape).reshape(3, -1)
+
+
+def _channels_last(shape: Shape) -> NDArray[np.intp]:
+    c, y, x = _places(shape)
+    found: NDArray[np.intp] = (y * shape[2] + x) * shape[0] + c
+    return found
+
+
+def _exchanged(shape: Shape) -> NDArray[np.intp]:
+    c, y, x = _places(shape)
+    found: NDArray[np.intp] = (c * shape[2] + x) * shape[1] + y
+    return found
+
+
+def _addressed(address: Address, scene: Scene, gate: Gate) -> dict[str, Ints]:
+    """Factors by address; beyond the last of them it is not known what stands."""
+    shape, by = scene.net[gate.source].shape, scene.net[gate.by].shape
+    codes, at = scene.codes[gate.by], address(shape, by)
+    flat = codes.reshape(len(codes), -1)
+    there = at < flat.shape[1]
+    return {"factor": np.where(there, flat[:, np.where(there, at, 0)], UNSAID).reshape(-1, *shape)}
+
+
+def _of_base(place: Place, own: Lying, source: Shape, by: Shape) -> Ints:
+    return place(own)[..., 0]
+
+
+def _of_place(address: Address, own: Lying, source: Shape, by: Shape) -> Ints:
+    return own.base + address(source, by).reshape(source)
+
+
+def _weighed(place: Callable[[Lying, Shape, Shape], Ints], scene: Scene, gate: Gate) -> dict[str, Ints]:
+    """Weights of other addresses (C, H, W), or what broadcasts to it; beyond the last it is not known what stands."""
+    net = scene.net
+    own = lying(net, next(name for name, q in net.gates.items() if q is gate))
+    weights, there = read_at(net, place(own, net[gate.source].shape, net[gate.by].shape))
+    return {"weight": np.where(there, weights, UNSAID)}
+
+
+def _some(times: int, where: Some[tuple[int, ...]], z: Ints) -> Ints:
+    return z * np.where(where.of(z.shape[2:]), times, 1)
+
+
+def _sent(of: Send, both: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:
+    """The codes of spikes that are sent otherwise."""
+    names = {"factor": gate.by, "code": gate.source} if both else {"factor": gate.by}
+    return {word: _code(of, scene, name) for word, name in names.items()}
+
+
+def _code(of: Send, scene: Scene, name: str) -> Ints:
+    d: Ints = scene.net.code_weights[name].T[:, :, None, None]
+    found: Ints = (d * of(scene.spikes(name).astype(np.int64))).sum(axis=1)
+    return found
+
+
+def _times(times: int, meant: Meant, z: Ints) -> Ints:
+    return z + (times - 1) * those(meant, z)
