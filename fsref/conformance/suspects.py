@@ -28,7 +28,7 @@ LARGEST = 2**24  # integers that are kept
 BESIDE = 16  # places at which nothing differs, beside those at which something does
 ROWS = 3  # of cases that a device is asked one after another,
 IN_A_ROW = 8  # of so many that differ, and as many that do not
-SHARE = 0.5  # of what differs that a cause explains more than
+MOST, OF_A_PART = 0.9, 0.5  # of what differs that a cause explains more than, everywhere or in a part alone
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
 
@@ -57,9 +57,9 @@ class Evidence:
         self.room -= size
 
     def judged(self, first: Driven) -> causes.Judged:
-        """The causes that give all that was answered of the population of a first difference, and more than half of
-        what differs anywhere, of a part alone in two cases: one that gives less gives it by chance. Of these the ones
-        that explain most.
+        """The causes that give all that was answered of the population of a first difference, and nearly all that
+        differs anywhere, of a part alone more than half and in two cases: one that gives less gives it by chance. Of
+        these the ones that explain most.
         """
         (at,) = _places(first)
         fits = {at: self.fitting(at)}
@@ -79,7 +79,9 @@ class Evidence:
         }
         most = max(explained.values(), default=0)
         found = tuple(
-            hint for hint, count in explained.items() if count == most > SHARE * total and (count > 1 or not hint.part)
+            hint
+            for hint, count in explained.items()
+            if count == most > (OF_A_PART if hint.part else MOST) * total and (count > 1 or not hint.part)
         )
         found = tuple(hint for hint in found if not hint.part) or found
         return causes.Judged(found, most if found else 0, total, self.differing)
