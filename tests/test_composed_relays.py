@@ -474,3 +474,41 @@ def test_diff_says_which_spikes_come_a_step_late(observables: tuple[str, ...]) -
     told |= {("a", "codes"): late.astype(np.int64)} if "codes" in observables else {}
     (found,) = (p for p in compare_dump(NET, images, replace(dump, arrays=told)).populations if p.name == "a")
     assert "spikes come a step late, in the last channel [EVENT-2]" in found.judged.hints[0].text, found.judged
+
+
+def of_one_step() -> Network:
+    """Populations of every kind of one step."""
+    return Network(
+        [
+            Input("in", (3, 2, 3), 1, 1),
+            FS("a", (3, 2, 3), fs_relu(1, 2), [1, 0, 2]),
+            FS("f", (3, 1, 1), fs_relu(1, 2), [1, 2, 3]),
+            MaxPool("pool", (3, 2, 3), "a", (2, 2), (1, 1), (0, 0, 1, 1)),
+            FS("b", (3, 2, 3), fs_relu(1, 1), [0, 1, -1]),
+            Readout("out", (2, 1, 1), [0, 0]),
+        ],
+        [
+            Conv2d("in", "a", np.arange(9).reshape(3, 3, 1, 1) % 5 - 2),
+            Dense("in", "f", np.arange(54).reshape(3, 18) % 5 - 2),
+            Gate("pool", "f", "b", [1, 2, 1]),
+            Dense("b", "out", np.arange(36).reshape(2, 18) % 5 - 2),
+        ],
+    )
+
+
+@pytest.mark.parametrize("key", [("a", "spikes"), ("pool", "spikes"), ("in->a", "sums"), ("pool->b", "sums")], ids=str)
+def test_neurons_of_one_step_are_judged(key: tuple[str, str]) -> None:
+    """What no words give of networks of one step is told as observed, and no word takes its channels for steps."""
+    net, rng = of_one_step(), np.random.default_rng(5)
+    evidence, first = Evidence(), None
+    for codes in rng.integers(0, 2, (8, 18)):
+        case = case_of(net, "network", "", {("in", "codes"): codes})
+        seen = {kind: values.copy() for kind, values in case.expected.items()}
+        seen[key] = seen[key] ^ (rng.random(seen[key].shape) < 0.2)
+        difference = first_difference(case, seen)
+        one = Driven.of(case, PASS if difference is None else DIFFERS, observed=seen, difference=difference)
+        evidence.add(one)
+        first = first or (None if difference is None else one)
+    assert first is not None and first.difference is not None
+    found = evidence.composed(first)
+    assert found.hints == () and "are wrong" in found.observed

@@ -42,6 +42,12 @@ def arranged(part: Part, values: Ints) -> Ints | None:
     return values.reshape(part.scene.count, *[-1] * (len(values) > part.scene.count * int(np.prod(shape))), *shape)
 
 
+def by_step(part: Part, values: Ints) -> Ints | None:
+    """Rows of a part as (B, K, C, H, W), of one step, too; None of a scene whose rows are those of some neurons."""
+    shape = part.scene.population.shape
+    return None if part.scene.part is not None else values.reshape(part.scene.count, -1, *shape)
+
+
 def of_other(name: str, other: Other, given: Given, part: Part) -> Ints | None:
     """Values of a part that are each those of another place."""
     rows = arranged(part, given(part))

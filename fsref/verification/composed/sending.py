@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fsref.law.neuron import Ints
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.happening import Meant, happening, those
-from fsref.verification.composed.placing import arranged, told_elsewhere
+from fsref.verification.composed.placing import by_step, told_elsewhere
 from fsref.verification.composed.queues import Send, queues
 from fsref.verification.composed.relation import Change, Part, later, part_of
 from fsref.verification.scene import Scene
@@ -56,12 +56,12 @@ def sendings() -> Iterator[tuple[str, float, Send]]:
 
 
 def _sent(of: Send, part: Part) -> Ints | None:
-    z = arranged(part, part.right)
+    z = by_step(part, part.right)
     return None if z is None else np.minimum(of(z), 1).ravel()
 
 
 def _of_image_before(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
-    z = arranged(part, part.right)
+    z = by_step(part, part.right)
     return None if z is None else put(z, before(part.scene, z)).ravel()
 
 
