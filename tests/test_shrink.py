@@ -259,30 +259,57 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
         assert code == 2 and text.count("\n") <= 2 and text.replace("\n", "").isprintable(), text
 
 
-def test_what_fails_behind_a_gate_keeps_its_network() -> None:
-    """A failure that a gate alone shows is asked again with images of which less and less is left."""
-    net = Network(
-        [
-            Input("in", (5, 1, 1), 4, 15),
-            FS("one", (3, 1, 1), fs_relu(4, 2)),
-            FS("last", (3, 1, 1), fs_relu(5, 9)),
-            Readout("out", (2, 1, 1)),
-        ],
-        [
-            Dense("in", "one", np.arange(-7, 8).reshape(3, 5)),
-            Gate("one", "one", "last", [3, 2, 1]),
-            Dense("last", "out", [[1, -1, 1], [0, 1, 1]]),
-        ],
-    )
-    case = case_of(net, "network", "out", {("in", "codes"): [9, 14, 3, 12, 7]})
+def gated() -> Network:
+    """A gate of two maps, a conv2d of the first and its square beside it; behind them a gate by a channel's code."""
+    rng = np.random.default_rng(6)
+    populations = [
+        Input("in", (2, 4, 4), 4, 15),
+        FS("map", (3, 4, 4), fs_relu(4, [5, 7, 3]), rng.integers(-20, 60, (3, 4, 4))),
+        FS("other", (3, 4, 4), fs_relu(3, 9), rng.integers(0, 30, 3)),
+        FS("both", (3, 4, 4), fs_relu(5, 40), rng.integers(-30, 30, 3)),
+        FS("channel", (3, 1, 1), fs_relu(4, 30)),
+        FS("last", (3, 4, 4), fs_relu(4, 60)),
+        Readout("out", (2, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "map", rng.integers(-9, 10, (3, 2, 3, 3)), (1, 1), (1, 1, 1, 1)),
+        Conv2d("in", "other", rng.integers(-9, 10, (3, 2, 1, 1))),
+        Gate("map", "other", "both", [2, -1, 3]),
+        Conv2d("map", "both", rng.integers(-9, 10, (3, 1, 3, 3)), (1, 1), (1, 1, 1, 1), groups=3),
+        Gate("map", "map", "both", [-1, 1, 2]),
+        Dense("both", "channel", rng.integers(-9, 10, (3, 3)), pooled=True),
+        Gate("both", "channel", "last", [1, 4, -2]),
+        Dense("last", "out", rng.integers(-2, 3, (2, 48))),
+    ]
+    return Network(populations, projections)
 
-    def fails(cases: Sequence[Case]) -> bool:
-        wrong = cases[-1].net.gates and cases[-1].expected["last", "opening"][2] > 40
-        return bool(wrong)
 
-    (found,) = shrink([case], ("last", (2, 0, 0)), fails)
-    given = found.given["in", "codes"].tolist()
-    assert found.net is net and fails([found]) and given != case.given["in", "codes"].tolist()
-    for n in range(5):
-        less = [value - (i == n) for i, value in enumerate(given)]
-        assert not given[n] or not fails([case_of(net, "network", "out", {("in", "codes"): less})])
+@pytest.mark.parametrize("target", ["both", "last"])
+@pytest.mark.parametrize("scope", ["network", "population"])
+def test_what_fails_behind_a_gate_shrinks(scope: str, target: str) -> None:
+    """A device that is wrong where a product of a gate is large, and one that counts a bias with each projection, end
+    as one neuron that a gate leads to, or two projections, and sources of one neuron.
+    """
+    net, rng = gated(), np.random.default_rng(7)
+    codes = {("in", "codes"): rng.integers(0, 16, 32)}
+    case = case_of(net, "network", "out", codes)
+    if scope == "population":
+        given = {(name, "spikes"): case.expected[name, "spikes"] for name in net.sources(target)}
+        case = case_of(net, scope, target, given)
+    at = np.unravel_index(int(np.abs(case.expected[target, "opening"]).argmax()), net[target].shape)
+    place = target, (int(at[0]), int(at[1]), int(at[2]))
+
+    def large(cases: Sequence[Case]) -> bool:
+        own = cases[-1]
+        sums = [own.expected[name, "sums"] for name in own.net.gates if (name, "sums") in own.expected]
+        return any(bool((np.abs(one) > 63).any()) for one in sums)
+
+    def meets(cases: Sequence[Case]) -> bool:
+        counts = [len(cases[-1].net.into(p.name)) for p in cases[-1].net.populations if p.kind == "fs"]
+        return max(counts, default=0) > 1
+
+    for fails in (large, *([meets] if target == "both" else [])):
+        (small,) = shrink([case], place, fails)
+        assert fails([case]) and fails([small])
+        assert {p.neurons for p in small.net.populations} == {1}, fails
+        assert len(small.net.populations) <= 4

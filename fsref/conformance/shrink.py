@@ -36,8 +36,6 @@ def shrink(cases: Sequence[Case], place: tuple[str, Place | None], fails: Fails,
     for of in [name, *(others if found[0].scope == "network" else [])]:
         if net[of].kind == "view":  # which computes nothing: what is wrong of it is seen by whatever reads it
             continue
-        if found[0].scope != "neuron" and net.gates.keys() & net.into(of).keys():  # no unit has two kinds of sources
-            continue
         unit = unit_of(found, of)
         index = [p.name for p in net.populations].index(of)
         for start in starts(unit, at if of == name else None, index):

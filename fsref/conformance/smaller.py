@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.conformance.unit import Source, Unit
 from fsref.law.neuron import Ints, Table, fs_relu, relu_theta
-from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair
+from fsref.law.projections import Conv2d, Dense, Gate, Padding, Pair, Projection
 
 Place: TypeAlias = tuple[int, int, int]
 Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]
@@ -34,13 +34,40 @@ def fewer_runs(unit: Unit) -> Iterator[Unit]:
         yield replace(unit, sources=sources, opening=None if unit.opening is None else unit.opening[kept])
 
 
+def _readers(unit: Unit, source: Source) -> int:
+    """How many projections read a source."""
+    return sum(source.name in q.sources for q in unit.projections)
+
+
+def apart(unit: Unit) -> Iterator[Unit]:
+    """Each projection with sources of its own, where some read the same."""
+    if all(_readers(unit, source) < 2 for source in unit.sources):
+        return
+    by_name = {source.name: source for source in unit.sources}
+    sources: dict[str, Source] = {}
+    projections: list[Projection] = []
+    for q in unit.projections:
+        names: dict[str, str] = {}
+        for name in q.sources:
+            names[name] = own = f"copy{len(sources)}" if name in sources else name
+            sources[own] = replace(by_name[name], name=own)
+        match q:
+            case Conv2d() | Dense():
+                projections.append(replace(q, source=names[q.source]))
+            case Gate():
+                projections.append(replace(q, source=names[q.source], by=names[q.by]))
+            case _:
+                assert_never(q)
+    yield replace(unit, projections=tuple(projections), sources=tuple(sources.values()))
+
+
 def fewer_projections(unit: Unit) -> Iterator[Unit]:
     """One of several projections alone, or all but one, without the sources that nothing reads then."""
     count = len(unit.projections)
     alone = [[n] for n in range(count)] if count > 1 else []
     for kept in alone + [[n for n in range(count) if n != out] for out in range(count if count > 2 else 0)]:
         left = tuple(unit.projections[n] for n in kept)
-        read = {q.source for q in left}
+        read = {name for q in left for name in q.sources}
         less = replace(unit, projections=left, sources=tuple(s for s in unit.sources if s.name in read))
         yield from held(unit, less)
 
@@ -71,16 +98,22 @@ def _of_places(unit: Unit, first: Pair, last: Pair) -> Iterator[Unit]:
     """The places (y, x) from the first to the last, and what of the sources they read; nothing where two projections
     read one source, or one is dense: its target has one place.
     """
-    if len({q.source for q in unit.projections}) < len(unit.projections):
+    if any(_readers(unit, source) > 1 for source in unit.sources):
         return
     by_name = {source.name: source for source in unit.sources}
-    projections: list[Linear] = []
+    rows, columns = (slice(a, b + 1) for a, b in zip(first, last, strict=True))
+    projections: list[Projection] = []
     for q in unit.projections:
         match q:
             case Conv2d():
                 padding, less = _read_by(by_name[q.source], first, last, q.padding, q.kernel, q.stride, q.dilation)
                 projections.append(replace(q, padding=padding))
                 by_name[q.source] = less
+            case Gate():
+                projections.append(q)
+                for name in q.sources:
+                    if by_name[name].trains.shape[2:] == unit.shape[1:]:
+                        by_name[name] = by_name[name].part(lambda a: a[..., rows, columns])
             case Dense():
                 return
             case _:
@@ -129,19 +162,22 @@ def of_channels(unit: Unit, some: Ints) -> Iterator[Unit]:
     if unit.opening is not None:
         yield replace(less, opening=unit.opening[:, some])
         return
-    projections: list[Linear] = []
+    projections: list[Projection] = []
     by_name = {source.name: source for source in unit.sources}
     for q in unit.projections:
-        own: Linear = replace(q, weights=q.weights[some])
+        own: Projection = replace(q, weights=q.weights[some])
         match q:
             case Conv2d() if q.groups > 1:
-                twice = sum(other.source == q.source for other in unit.projections) > 1
-                if len(some) > 1 and q.groups != count or twice:
+                if len(some) > 1 and q.groups != count or _readers(unit, by_name[q.source]) > 1:
                     return
                 inputs = q.weights.shape[1]
                 read = np.concatenate([np.arange(inputs) + c // (count // q.groups) * inputs for c in some])
                 by_name[q.source] = _channels_of(by_name[q.source], read)
                 own = replace(q, weights=q.weights[some], groups=len(some))
+            case Gate():
+                if any(_readers(unit, by_name[name]) > 1 for name in q.sources):
+                    return
+                by_name |= {name: _channels_of(by_name[name], some) for name in q.sources}
             case Conv2d() | Dense():
                 pass
             case _:
@@ -167,13 +203,16 @@ def _flat_of(source: Source, some: Ints) -> Source:
 
 def flat(unit: Unit) -> Iterator[Unit]:
     """Sources without rows and columns: a conv2d of one window, or a pooled dense, as the dense that it is."""
-    if unit.shape[1:] != (1, 1) or not unit.projections or any(q.groups > 1 for q in unit.projections):
+    if unit.shape[1:] != (1, 1) or not unit.projections or any(getattr(q, "groups", 1) > 1 for q in unit.projections):
         return
     shapes = {source.name: source.trains.shape[1:] for source in unit.sources}
-    projections = []
+    projections: list[Projection] = []
     for q in unit.projections:
         weights = np.zeros((len(q.weights), *shapes[q.source]), np.int64)
         match q:
+            case Gate():  # from places to places: its sources have one, too
+                projections.append(q)
+                continue
             case Dense():
                 weights += q.weights.reshape(weights.shape if not q.pooled else (*q.weights.shape, 1, 1))
             case Conv2d():
@@ -196,9 +235,9 @@ def fewer_inputs(unit: Unit) -> Iterator[Unit]:
     """Without some channels of a source: halves of them, quarters, at last each by itself."""
     for source in unit.sources if unit.pool is None else ():
         count, neurons = source.trains.shape[1], source.trains[0].size
-        joined = [q for q in unit.projections if q.source == source.name]
-        if any(q.groups > 1 or q.weights.shape[1] != count for q in joined) or (count < neurons and not joined):
-            continue  # groups, or a dense of rows and columns
+        joined = [q for q in unit.projections if source.name in q.sources]
+        if any(not _reads_channels(q, count) for q in joined) or (count < neurons and not joined):
+            continue
         part = (count + 1) // 2
         while part and count > 1:
             for first in range(0, count, part):
@@ -206,6 +245,19 @@ def fewer_inputs(unit: Unit) -> Iterator[Unit]:
                 if len(kept):
                     yield from held(unit, _of_inputs(unit, source, kept))
             part = part // 2
+
+
+def _reads_channels(q: Projection, count: int) -> bool:
+    """Whether each of the channels of a source is an input of every output: of no group, gate or dense of places."""
+    match q:
+        case Conv2d():
+            return q.groups == 1
+        case Dense():
+            return bool(q.weights.shape[1] == count)
+        case Gate():
+            return False
+        case _:
+            assert_never(q)
 
 
 def _of_inputs(unit: Unit, source: Source, kept: Ints) -> Unit:
@@ -299,6 +351,7 @@ def starts(unit: Unit, place: Place | None, index: int) -> Iterator[Unit]:
     deep = index - 1 - len([source for source in unit.sources if source is not unit.fed])
     for before in dict.fromkeys((0, max(0, deep), max(0, deep + 1))):  # or its source is the one that is wrong
         as_deep = replace(unit, before=before)
+        yield from apart(as_deep)
         yield as_deep
         yield from fewer_runs(as_deep)
         yield from fewer_projections(as_deep)

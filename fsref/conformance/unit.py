@@ -15,7 +15,7 @@ from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection, linear
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.tables import Brief
@@ -77,7 +77,7 @@ class Unit(Brief):
     bias: Ints | None = None
     table: Table | None = None
     pool: MaxPool | None = None
-    projections: tuple[Linear, ...] = ()
+    projections: tuple[Projection, ...] = ()
     sources: tuple[Source, ...] = ()
     opening: Ints | None = None
     before: int = 0
@@ -127,6 +127,8 @@ class Unit(Brief):
                     padded += 1 + sum(q.padding)
                 case Dense():
                     padded += int(q.pooled)
+                case Gate():
+                    padded += 1
                 case _:
                     assert_never(q)
         taken = sum(w.size for w in weights) + places + padded
@@ -142,7 +144,7 @@ class Unit(Brief):
         codes = {source.name: source.codes for source in self.sources}
         total = np.broadcast_to(self.bias_map, (self.runs, *self.shape)).astype(np.int64)
         for q in self.projections:
-            total = total + reference.along(codes[q.source], q, self.shape)
+            total = total + reference.carried(codes[q.source], q, self.shape, codes)
         return total
 
     @property
@@ -169,7 +171,7 @@ class Unit(Brief):
             channels = sum(source.trains.shape[1] for source in self.sources)
             first = Input("input", (channels, *self.sources[0].trains.shape[2:]), steps, 2**steps - 1)
         populations: list[Population] = [first]
-        projections: list[Linear] = []
+        projections: list[Projection] = []
         for n in range(self.before):
             populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
             projections.append(self._silent(first, populations[-1]))
@@ -200,7 +202,7 @@ class Unit(Brief):
             )
         return Network(populations, projections)
 
-    def _silent(self, source: Population, target: Population) -> Linear:
+    def _silent(self, source: Population, target: Population) -> Projection:
         """A projection of zeros, so that the target has one into it (NET-4)."""
         if self.dense and target.shape[1:] == (1, 1):
             return Dense(source.name, target.name, np.zeros((target.shape[0], source.neurons), np.int64))
@@ -263,9 +265,7 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
     into = net.into(name)
     if scope == "projection":
         into = {cases[0].unit: into[cases[0].unit]}
-    if scope != "neuron" and any(isinstance(q, Gate) for q in into.values()):
-        raise UsageError("CONFORM-4", "unit", "what is behind a gate is not made smaller", name)
-    unit = Unit(scope, name, net[name].shape, projections=tuple(linear(into.values())), sources=tuple(sources))
+    unit = Unit(scope, name, net[name].shape, projections=tuple(into.values()), sources=tuple(sources))
     unit = replace(unit, protocol=cases[-1].protocol, dense=any(map(_is_dense, net.projections)))
     match p := net[name]:
         case FS():
