@@ -26,6 +26,7 @@ from fsref.verification.composed.gating import gates_otherwise, gating
 from fsref.verification.composed.landing import lands_otherwise
 from fsref.verification.composed.lanes import lanes_otherwise
 from fsref.verification.composed.memory import addressed_otherwise
+from fsref.verification.composed.merging import merging, of_kind, together
 from fsref.verification.composed.neurons import (
     Neurons,
     fires_otherwise,
@@ -51,7 +52,7 @@ from fsref.verification.scene import Scene
 from fsref.verification.taps import products
 
 WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes tried whatever they cost
-DEAREST = float("inf")
+DEAREST, MERGED = float("inf"), "merged"
 ROWS = 2**18  # of all scenes that are judged, each with some fifty columns
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
 Known = dict[tuple[str, bytes], list[Composed]]  # what gives a step, by its words and rows
@@ -144,7 +145,8 @@ def _each(wrong: Iterable[Relation], known: Known) -> list[list[Composed]]:
     """
     each = []
     for relation in wrong:
-        key = relation.says, b"".join(rows.tobytes() for part in relation.parts for rows in (part.seen, part.right))
+        parts = (*relation.parts, *relation.merged)
+        key = relation.says, b"".join(rows.tobytes() for part in parts for rows in (part.seen, part.right))
         if key not in known:
             known[key] = fitting(relation)
         if not known[key]:
@@ -186,17 +188,39 @@ def _many(scene: Scene) -> Scene:
 def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     """How what was answered may be read, as relations in the order of the law: one observable that is wrong alone as
     told otherwise; step by step, sums taken for right where nobody told them; with what misses in the opening membrane
-    as what its one projection delivers; and codes of which nothing else is known as what follows from other sums.
+    as what its projections deliver; and codes of which nothing else is known as what follows from other sums.
     """
-    given = [_told(scenes), _stepped(scenes, False)]
-    given += [] if all(scene.their_sums for scene in scenes) else [_stepped(scenes, True)]
-    for parts in (*given, _stepped(scenes, False, _as_fired)):
-        yield [_relation(kind, _first_small(own)) for kind, own in parts.items()]
+    for parts in (_told(scenes), _stepped(scenes, False)):
+        yield _relations(parts)
+    if not all(scene.their_sums for scene in scenes):
+        yield from _of_sums(scenes)
+    yield _relations(_stepped(scenes, False, _as_fired))
     for kind in ("sums", "gate", "opening"):
         if known := unseen(scenes, kind):
             says, rule, changes = LAW[kind]
             behind = following(known, opens_otherwise if kind == "opening" else changes)
             yield [replace(_limited(says, rule, _first_small([*known]), behind, kind == "sums"), two=False)]
+
+
+def _relations(parts: Mapping[str, list[Part]]) -> list[Relation]:
+    """The steps of the law, as far as they were observed."""
+    return [_relation(kind, _first_small(parts[kind])) for kind in LAW if parts.get(kind)]
+
+
+def _of_sums(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
+    """The same, with what misses in opening membranes as what projections deliver, or gates: seen where there is one,
+    and in what all of them deliver together.
+    """
+    parts = _stepped(scenes, True)
+    merged = parts.pop(MERGED, [])
+    for kind in ("sums", "gate"):
+        says, rule, changes = LAW[kind]
+        several, alone = [of_kind(part, kind) for part in merged], parts.get(kind, [])
+        if any(part.wrong.any() for part in alone):
+            yield [replace(one, merged=several * (one.says == says)) for one in _relations(parts)]
+        elif any(part.wrong.any() for part in several):
+            whole = [*several, *(replace(part, each=(part,)) for part in alone)]
+            yield [_limited(says, rule, _first_small(whole), together(changes), kind == "sums")]
 
 
 def _relation(kind: str, parts: list[Part]) -> Relation:
@@ -281,22 +305,19 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool, fired: Fired = _as_seen) ->
                     parts[kind] += [own] if own is not None else []
             case Input():
                 pass
-    return {kind: parts[kind] for kind in LAW if parts.get(kind)}
+    return parts
 
 
 def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterator[tuple[str, Part]]:
     """The steps of one population."""
     seen = scene.theirs.get("opening", None if p.steps else scene.theirs.get("codes"))
-    sums: Mapping[str, Ints] = scene.their_sums or scene.sums
-    if seen is not None and of_sums and not scene.their_sums and len(scene.sums) == 1:
-        sums = dict.fromkeys(scene.sums, seen.astype(np.int64) - p.bias_map)
-    if begun_by_law(scene, p):
-        if scene.their_sums or of_sums:
+    if begun_by_law(scene, p) and of_sums and not scene.their_sums and seen is not None:
+        yield _summed(scene, seen.astype(np.int64) - p.bias_map)
+    elif begun_by_law(scene, p):
+        sums = scene.their_sums or scene.sums
+        if scene.their_sums:
             for name, values in sums.items():
-                if name in scene.into:
-                    yield "sums", delivering(scene, name, values)
-                else:
-                    yield "gate", gating(scene, name, values)
+                yield _along(scene, name, values)
         if seen is not None and not scene.sums_alone:
             yield "opening", opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
     match p:
@@ -306,3 +327,14 @@ def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterat
                 yield "code", code
         case FS() | Readout():
             pass
+
+
+def _along(scene: Scene, name: str, seen: Ints) -> tuple[str, Part]:
+    """What one projection delivered."""
+    return ("sums", delivering(scene, name, seen)) if name in scene.into else ("gate", gating(scene, name, seen))
+
+
+def _summed(scene: Scene, seen: Ints) -> tuple[str, Part]:
+    """What all projections delivered, one alone or several together."""
+    names = list(scene.sums)
+    return _along(scene, names[0], seen) if len(names) == 1 else (MERGED, merging(scene, seen))

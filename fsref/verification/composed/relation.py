@@ -42,6 +42,7 @@ class Part(Brief):
     flags: Mapping[str, Mask]
     facts: Columns
     of: str = ""  # the projection whose sums they are
+    each: tuple[Part, ...] = ()  # of what several projections delivered together each of them, right
 
     @cached_property
     def wrong(self) -> Mask:
@@ -87,7 +88,8 @@ def result(each: Becomes) -> Callable[[Part], Ints]:
 @dataclass(frozen=True, eq=False, repr=False)
 class Relation(Brief):
     """A step of the law: what it `says`, by which `rule`, its parts, and what may be done instead, of which so many are
-    tried at `most`, and `two` at once or not.
+    tried at `most`, and `two` at once or not. What several projections delivered together is `merged`: words that give
+    all parts have to give it, too.
     """
 
     says: str
@@ -96,6 +98,7 @@ class Relation(Brief):
     changes: Callable[[Sequence[Part]], Iterable[Change]]
     most: int = MOST
     two: bool = True
+    merged: Sequence[Part] = ()
 
     @property
     def wrong(self) -> int:

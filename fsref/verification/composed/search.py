@@ -11,6 +11,7 @@ import numpy as np
 from fsref.tables import Brief
 from fsref.verification.composed.conditions import Condition, Rows, conditions
 from fsref.verification.composed.halves import Half, halves
+from fsref.verification.composed.merging import Held, fit
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Relation
 from fsref.verification.scene import Scene
 
@@ -55,19 +56,28 @@ def fitting(relation: Relation) -> list[Composed]:
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
         if not any(miss.any() for miss in missed):
-            found.append(_composed(relation, change.text, change.dear, unsaid))
-            best = min(best, change.dear)
+            if _fits(relation, [(change, ())]):
+                found.append(_composed(relation, change.text, change.dear, unsaid))
+                best = min(best, change.dear)
             continue
         if known is None:
             known = list(conditions(_rows(relation, wrong)))
         parted += 1
         for chosen in _parting(known, relation, missed, count, change.dear, parted):
+            if not _fits(relation, [(change, chosen)]):
+                continue
             words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
             found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid))
             best = min(best, change.dear + dear)
     if count and not found and relation.two:
-        found = [_both(relation, first, second) for first, second in halves(relation, changes)]
+        pairs = halves(relation, changes)
+        found = [_both(relation, *both) for both in pairs if _fits(relation, [(own, [where]) for own, where in both])]
     return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
+
+
+def _fits(relation: Relation, held: Sequence[Held]) -> bool:
+    """Whether changes, each where its conditions hold, give what several projections delivered together."""
+    return all(fit(part, held) for part in relation.merged)
 
 
 def _both(relation: Relation, first: Half, second: Half) -> Composed:
