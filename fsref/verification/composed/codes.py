@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
-from fsref.verification.composed.placing import as_rows, by_neuron, told_elsewhere
-from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
+from fsref.verification.composed.placing import as_rows, told_elsewhere
+from fsref.verification.composed.relation import UNSAID, Change, Part, column, moved, part_of, result, shifted, taken
+from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.told import told_before
 from fsref.verification.composed.values import BECOMES
-from fsref.verification.composed.where import Other, others
 from fsref.verification.scene import Scene
 
 
@@ -39,8 +39,6 @@ def coding(scene: Scene, fired: NDArray[np.bool_], d: Ints) -> Part | None:
         "adds d backwards": d[::-1] * fired,
         "adds d of the step before": shifted(d, -1, 0) * fired,
         "adds d of the next step": shifted(d, 1, 0) * fired,
-        "adds d of channel 0": d[:, :1] * fired,
-        "adds d of the last channel": d[:, -1:] * fired,
         "adds d a step late": d * late,
         "adds d a step early": d * early,
         "adds d of the first spike alone": each * (rank == 0),
@@ -80,9 +78,8 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield Change(f"in yours d {each.text}", each.dear + 0.6, partial(_worth, each.of))
-    for other in others("neuron"):
-        text = f"yours adds d of the channel of {other.text}"
-        yield Change(text, other.dear + 0.4, partial(_of_neuron, other))
+    for words, dear, rows in rows_otherwise():
+        yield Change(f"yours adds d of {words}", dear, partial(_of_rows, rows))
 
 
 def _worth(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
@@ -97,8 +94,14 @@ def _worth(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
     return as_rows(part, (changed * reference.input_trains(words.astype(np.int64), len(d))).sum(axis=1))
 
 
-def _of_neuron(other: Other, part: Part) -> Ints | None:
-    return _worth(partial(by_neuron, part.scene.population.shape, other), part)
+def _of_rows(rows: Rows, part: Part) -> Ints | None:
+    scene = part.scene
+    found = rows(scene, scene.population.name, "d")
+    if found is None:
+        return part.right
+    unsaid = as_rows(part, np.broadcast_to((found == UNSAID).any(axis=0), (scene.count, *scene.population.shape)))
+    codes = _worth(lambda d: found, part)
+    return None if codes is None else np.where(unsaid, UNSAID, codes)
 
 
 def _times(name: str, times: int, part: Part) -> Ints | None:

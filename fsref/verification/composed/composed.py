@@ -212,8 +212,15 @@ def _of_sums(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     and in what all of them deliver together.
     """
     parts = _stepped(scenes, True)
-    merged = parts.pop(MERGED, [])
-    for kind in ("sums", "gate"):
+    merged, kinds = parts.pop(MERGED, []), ("sums", "gate")
+    if all(any(part.wrong.any() for part in parts.get(kind, ())) for kind in kinds):  # what both made tells no more
+        own = {
+            LAW[kind][0]: [of_kind(part, kind) for part in merged if len(of_kind(part, kind).each) == len(part.each)]
+            for kind in kinds
+        }
+        yield [replace(one, merged=own.get(one.says, ())) for one in _relations(parts)]
+        return
+    for kind in kinds:
         says, rule, changes = LAW[kind]
         several, alone = [of_kind(part, kind) for part in merged], parts.get(kind, [])
         if any(part.wrong.any() for part in alone):

@@ -19,6 +19,7 @@ from fsref.verification.composed.happening import Meant, happening, those
 from fsref.verification.composed.memory import Lying, Place, bases, lying, read_at
 from fsref.verification.composed.queues import Send, queues
 from fsref.verification.composed.relation import UNSAID
+from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.where import Some, sources
 from fsref.verification.scene import Scene
 
@@ -53,6 +54,9 @@ def factors_otherwise() -> Iterator[tuple[str, float, Given]]:
             yield spike, dear + where.dear, partial(_sent, partial(_some, times, where), False)
             spike = f"a spike{where.text.removesuffix(' of the source')} of its source and of its factor {what}"
             yield spike, dear + where.dear + 0.1, partial(_sent, partial(_some, times, where), True)
+    for words, dear, rows in rows_otherwise():
+        yield f"a spike of its factor is worth d of {words}", dear, partial(_worth, rows, False)
+        yield f"a spike of its source or its factor is worth d of {words}", dear + 0.1, partial(_worth, rows, True)
     for words, dear, of in queues():
         yield f"{words}, of its factor", dear + 0.1, partial(_sent, of, False)
         yield f"{words}, of its source and of its factor", dear + 0.1, partial(_sent, of, True)
@@ -110,8 +114,21 @@ def _some(times: int, where: Some[tuple[int, ...]], z: Ints) -> Ints:
 
 def _sent(of: Send, both: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:
     """The codes of spikes that are sent otherwise."""
-    names = {"factor": gate.by, "code": gate.source} if both else {"factor": gate.by}
-    return {word: _code(of, scene, name) for word, name in names.items()}
+    return {word: _code(of, scene, name) for word, name in _names(both, gate).items()}
+
+
+def _names(both: bool, gate: Gate) -> dict[str, str]:
+    return {"factor": gate.by, "code": gate.source} if both else {"factor": gate.by}
+
+
+def _worth(rows: Rows, both: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:
+    """The codes of spikes that are worth d of other rows."""
+    found = {}
+    for word, name in _names(both, gate).items():
+        if (d := rows(scene, name, "d")) is not None:
+            unknown = np.broadcast_to((d == UNSAID).any(axis=0), scene.codes[name].shape)
+            found[word] = np.where(unknown, UNSAID, (scene.spikes(name) * d).sum(axis=1))
+    return found
 
 
 def _code(of: Send, scene: Scene, name: str) -> Ints:

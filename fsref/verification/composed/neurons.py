@@ -15,10 +15,12 @@ from fsref.law.neuron import Ints, is_binary
 from fsref.law.populations import FS
 from fsref.tables import Brief
 from fsref.verification.composed.earlier import before, is_known
-from fsref.verification.composed.placing import as_rows, by_neuron, elsewhere, of_other, operand
+from fsref.verification.composed.placing import as_rows, elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
+    UNSAID,
     Change,
     Columns,
+    Mask,
     Part,
     Take,
     becoming,
@@ -29,8 +31,9 @@ from fsref.verification.composed.relation import (
     result,
     shifted,
 )
+from fsref.verification.composed.rows import Rows, own_rows, rows_otherwise
 from fsref.verification.composed.values import BECOMES
-from fsref.verification.composed.where import Other, others
+from fsref.verification.composed.where import Other
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
@@ -112,8 +115,6 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of the last step": rows[-1:],
             f"{name} of the channel before": shifted(rows, -1, 1),
             f"{name} of the next channel": shifted(rows, 1, 1),
-            f"{name} of channel 0": rows[:, :1],
-            f"{name} of the last channel": rows[:, channel - 1 :],
             **{f"{name} of the step modulo {n}": rows[np.arange(len(rows)) % n] for n in (4, 8)},
             f"{name} as if channels lay one step further apart": _apart(rows, 1),
             f"{name} as if channels lay one step less far apart": _apart(rows, -1),
@@ -210,9 +211,8 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         for name, other in elsewhere(*names):
             if f"{given} of {other.text}" not in parts[0].operands:
                 yield _compares_other(given, name, other)
-    for other in others("neuron"):
-        text = f"yours compares with T of the channel of {other.text}"
-        yield Change(text, other.dear + 0.4, partial(_compared, other))
+    for words, dear, rows in rows_otherwise():
+        yield Change(f"yours compares with T of {words}", dear, partial(_compared, rows))
     for each in BECOMES:
         yield _compares(f"in yours v {each.text} for that", each.dear + 1, becoming(each, v), T)
         yield _compares(f"in yours T {each.text}", each.dear + 1, v, becoming(each, T))
@@ -254,9 +254,8 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield Change(
                 f"yours takes h of {other.text} off", 0.6 + other.dear, partial(_lowered_by_other, name, other)
             )
-    for other in others("neuron"):
-        text = f"yours takes h of the channel of {other.text} off"
-        yield Change(text, other.dear + 0.4, partial(_lowered, other))
+    for words, dear, rows in rows_otherwise():
+        yield Change(f"yours takes h of {words} off", dear, partial(_lowered, rows))
     for name in parts[0].operands:
         if name.startswith("z "):
             where = name.removeprefix("z ")
@@ -270,26 +269,27 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield _lowers(f"in yours v {each.text} before", each.dear + 1, becoming(each, v), h)
 
 
-def _table_of(other: Other, name: str, part: Part) -> Ints | None:
-    """T or h of the channel of another neuron, by rows; None where every neuron has its own."""
-    match part.scene.population:
-        case FS() as p:
-            own: Ints = dict(zip("Thd", p.table.rows(p.shape[0]), strict=True))[name]
-            rows = own.T[:, :, None, None]
-            found = by_neuron(p.shape, other, rows)
-            return None if (found == rows).all() else as_rows(part, np.repeat(found[None], part.scene.count, axis=0))
-        case _:
-            return None
+def _table_of(rows: Rows, name: str, part: Part) -> tuple[Ints, Mask] | None:
+    """T or h of other rows, by rows of a part, and where they are known; None where nothing is, or they are its own."""
+    scene = part.scene
+    found, p = rows(scene, scene.population.name, name), scene.population
+    if found is None or (found == own_rows(scene.net, p.name, name)).all():
+        return None
+    flat = as_rows(part, np.broadcast_to(found, (scene.count, len(found), *p.shape)))
+    return flat, flat != UNSAID
 
 
-def _compared(other: Other, part: Part) -> Ints:
-    T = _table_of(other, "T", part)
-    return part.right if T is None else (part.operands["v"] >= T).astype(np.int64)
+def _compared(rows: Rows, part: Part) -> Ints | None:
+    T = _table_of(rows, "T", part)
+    return part.right if T is None else np.where(T[1], part.operands["v"] >= T[0], UNSAID)
 
 
-def _lowered(other: Other, part: Part) -> Ints:
-    h = _table_of(other, "h", part)
-    return part.right if h is None else part.operands["v"] - h * part.operands["z"]
+def _lowered(rows: Rows, part: Part) -> Ints:
+    h = _table_of(rows, "h", part)
+    if h is None:
+        return part.right
+    z, v = part.operands["z"], part.operands["v"]
+    return np.where(h[1] | (z == 0), v - np.where(h[1], h[0], 0) * z, UNSAID)
 
 
 def _lowered_by_other(name: str, other: Other, part: Part) -> Ints | None:

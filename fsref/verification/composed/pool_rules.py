@@ -98,7 +98,8 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
     yield "places outside of the source fire in the first step", 2.1, partial(_outside, lambda t: t == 0)
     yield "a window with a place outside of the source has no candidates", 2, _whole_alone
     for words, axes in TURNS:
-        yield f"candidates that drop out stay out {words}", 1.9, partial(_kept_out, axes)
+        yield f"candidates that drop out stay out {words}", 1.9, partial(_kept_out, axes, False)
+        yield f"those that are in behind a window are those of the next, {words}", 1.9, partial(_kept_out, axes, True)
         yield f"the largest train is kept {words}", 1.8, partial(_largest, axes)
     yield "the train of the window before is there, too, where it is larger", 1.9, _beside
     yield "a window fires once at most", 2.1, partial(_limited, 1)
@@ -196,14 +197,15 @@ def _whole_alone(own: Windows) -> Mask:
     return by_law(own.without(~np.asarray(own.there.all(axis=0))[None]))
 
 
-def _kept_out(axes: tuple[int, ...], own: Windows) -> Mask:
+def _kept_out(axes: tuple[int, ...], first: bool, own: Windows) -> Mask:
     """Spikes of windows whose candidates stay out for those that follow along some axes."""
-    return kept_out(own.fired, np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape), axes)
+    return kept_out(own.fired, np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape), axes, first)
 
 
-def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...]) -> Mask:
+def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...], first: bool = False) -> Mask:
     """Spikes (B, K, C, H, W) of windows that are computed one after another along some axes of (B, C, H, W), each
-    without the candidates that have dropped out before: fired (kh * kw, B, K, C, H, W), there (kh * kw, B, C, H, W).
+    without the candidates that have dropped out before: fired (kh * kw, B, K, C, H, W), there (kh * kw, B, C, H, W);
+    which are there is known of each, or of the `first` alone.
     """
     spikes = np.moveaxis(fired, 2, 0)  # (K, kh * kw, B, C, H, W)
     steps, count, *sizes = spikes.shape
@@ -216,7 +218,7 @@ def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...]) -> Mask:
     found = np.zeros((len(each), steps, *left), np.bool_)
     for turn, (own, here) in enumerate(zip(each, inside, strict=True)):
         for t, now in enumerate(own):
-            still = here & ~out
+            still = (inside[0] if first else here) & ~out
             found[turn, t] = (now & still).any(axis=0)
             out = out | (still & ~now & found[turn, t])
     shaped = np.moveaxis(found.reshape(*turns, steps, *left), to, [axis + 1 for axis in axes])

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.verification.composed.relation import shifted
+from fsref.verification.composed.relation import later, shifted
 
 RATES = (1, 2, 3, 4, 8, 16, 32)  # spikes that are sent in a step at most
 LEFT = (1, 2, 3, 4, 8)  # and that are left behind one
@@ -24,10 +24,24 @@ def queues() -> Iterator[tuple[str, float, Send]]:
         words = f"{many} sent in a step at most, and the others wait for the next"
         yield words, 2, partial(_drained, n)
         yield f"{words}; in the last step all are sent", 2.1, partial(_drained, n, all_last=True)
+    words = "the last spike of a step is sent in the next"
+    yield f"{words}, and that of the last step is lost", 2, partial(_held, False)
+    yield f"{words}, but for the last step", 2, partial(_held, True)
     for n in LEFT:
         words = f"the last {'spike waits' if n == 1 else f'{n} spikes wait'} in a queue for others behind"
         yield words, 2, partial(_left, n)
         yield f"{words}; in the last step all are sent", 2, partial(_left, n, all_last=True)
+
+
+def _held(keeps: bool, z: Ints) -> Ints:
+    """The last of each step goes in the next; that of the last step then, or it is lost."""
+    flat = z.reshape(*z.shape[:2], -1) != 0
+    ends: Ints = np.cumsum(flat[..., ::-1], axis=2)[..., ::-1]
+    last = flat & (ends == 1)
+    late = later(last, 1, 1)
+    stays = last & (np.arange(z.shape[1]) < z.shape[1] - keeps)[:, None]
+    found: Ints = z - stays.reshape(z.shape) + late.reshape(z.shape)
+    return found
 
 
 def _drained(n: int, z: Ints, all_last: bool = False) -> Ints:

@@ -56,35 +56,40 @@ def fitting(relation: Relation) -> list[Composed]:
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
         if not any(miss.any() for miss in missed):
-            if _fits(relation, [(change, ())]):
-                found.append(_composed(relation, change.text, change.dear, unsaid))
+            if (more := _apart_from(relation, [(change, ())])) is not None:
+                found.append(_composed(relation, change.text, change.dear, unsaid + more))
                 best = min(best, change.dear)
             continue
         if known is None:
             known = list(conditions(_rows(relation, wrong)))
         parted += 1
         for chosen in _parting(known, relation, missed, count, change.dear, parted):
-            if not _fits(relation, [(change, chosen)]):
+            if (more := _apart_from(relation, [(change, chosen)])) is None:
                 continue
             words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
-            found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid))
+            found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid + more))
             best = min(best, change.dear + dear)
     if count and not found and relation.two:
-        pairs = halves(relation, changes)
-        found = [_both(relation, *both) for both in pairs if _fits(relation, [(own, [where]) for own, where in both])]
+        for both in halves(relation, changes):
+            if (more := _apart_from(relation, [(own, [where]) for own, where in both])) is not None:
+                found.append(_both(relation, *both, more))
     return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
 
 
-def _fits(relation: Relation, held: Sequence[Held]) -> bool:
-    """Whether changes, each where its conditions hold, give what several projections delivered together."""
-    return all(fit(part, held) for part in relation.merged)
+def _apart_from(relation: Relation, held: Sequence[Held]) -> tuple[Scene, ...] | None:
+    """The scenes apart from which changes, each where its conditions hold, give what several projections delivered
+    together: those where others deliver, too, of which these changes say nothing; None where they do not give it.
+    """
+    missed = [part for part in relation.merged if not fit(part, held)]
+    others = [part for part in missed if len(part.each) < len(part.scene.sums) and part.wrong.any()]
+    return tuple(part.scene for part in others) if len(others) == len(missed) else None
 
 
-def _both(relation: Relation, first: Half, second: Half) -> Composed:
+def _both(relation: Relation, first: Half, second: Half, unsaid: tuple[Scene, ...]) -> Composed:
     """Two changes at once, the one with the shorter words first."""
     each = sorted((first, second), key=lambda half: half[0].dear + half[1].dear)
     text = "; and ".join(f"{change.text}, {where.text}" for change, where in each)
-    return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), ())
+    return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), unsaid)
 
 
 def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: int) -> list[Mask | None]:

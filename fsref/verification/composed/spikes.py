@@ -12,7 +12,8 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, sources, steps
 
@@ -44,8 +45,8 @@ def spikes_otherwise() -> Iterator[Change]:
             yield Change(text, 2.4, partial(_of_step, way, EVERYWHERE, steps()[0]))
     for word, worth in WORTH:
         yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth))
-    for word, row in (("channel 0", 0), ("the last channel", -1)):
-        yield Change(f"in yours a spike delivers d of {word} of the source", 2, partial(_of_row, row))
+    for words, dear, rows in rows_otherwise():
+        yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
     for other, where in product(list(others("neuron")), list(sources())):
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
@@ -92,9 +93,14 @@ def _as_worth(worth: Callable[[Ints], Ints], part: Part) -> Ints:
     return _worth(part, read, worth(np.arange(len(read.d)))[:, None, None, None] - read.d)
 
 
-def _of_row(row: int, part: Part) -> Ints:
-    read = read_of(part)
-    return _worth(part, read, read.d[:, [row]] - read.d)
+def _of_rows(rows: Rows, part: Part) -> Ints | None:
+    """What is delivered by d of other rows; None where it is not known of a spike."""
+    read, scene = read_of(part), part.scene
+    d = rows(scene, read.q.source, "d")
+    if d is None:
+        return part.right
+    unknown = d == UNSAID
+    return None if (read.spikes & unknown).any() else _worth(part, read, np.where(unknown, 0, d - read.d))
 
 
 def _code(each: Becomes, part: Part) -> Ints:

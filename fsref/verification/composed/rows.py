@@ -1,0 +1,113 @@
+"""Rows of tables that neurons take instead of their own: of another channel, or of another population (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS
+from fsref.verification.composed.counters import Counter, by_counter, counters
+from fsref.verification.composed.placing import by_neuron
+from fsref.verification.composed.relation import UNSAID
+from fsref.verification.composed.where import Other, others
+from fsref.verification.scene import Scene
+
+# T, h or d of a population by step and neuron, (K, C, H, W) or (K, C, 1, 1), UNSAID where it is not known what stands
+# there; None where they are its own.
+Rows: TypeAlias = Callable[[Scene, str, str], Ints | None]
+Keeps: TypeAlias = Callable[[FS, FS], bool]  # whether the table of the one loaded last stays for the next
+KEPT: tuple[tuple[str, float, Keeps], ...] = (
+    ("the first fs", 2, lambda last, own: True),
+    ("the fs loaded last, which stays where K is the same", 2.2, lambda last, own: last.steps == own.steps),
+    (
+        "the fs loaded last, which stays where the number of channels is the same",
+        2.3,
+        lambda last, own: last.shape[0] == own.shape[0],
+    ),
+    (
+        "the fs loaded last, which stays where K and the number of channels are the same",
+        2.3,
+        lambda last, own: (last.steps, last.shape[0]) == (own.steps, own.shape[0]),
+    ),
+    (
+        "the fs loaded last, which stays where K and the number of rows of the table are the same",
+        2.3,
+        lambda last, own: (last.steps, last.table.channels) == (own.steps, own.table.channels),
+    ),
+)
+
+
+def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
+    """What rows may be of, in words, how dear these are, and the rows."""
+    yield "channel 0", 2, partial(_of_channel, 0)
+    yield "the last channel", 2, partial(_of_channel, -1)
+    for other in others("neuron"):
+        yield f"the channel of {other.text}", other.dear + 0.4, partial(_of_neuron, other)
+    for counter in counters():
+        yield counter.text, counter.dear + 0.4, partial(_counted, counter)
+    yield "the fs before it", 2, _before
+    for words, dear, keeps in KEPT:
+        yield words, dear, partial(_kept, keeps)
+
+
+def own_rows(net: Network, name: str, which: str) -> Ints:
+    """The rows of a population's own channels, (K, C, 1, 1)."""
+    match net[name]:
+        case FS() as p:
+            rows: Ints = dict(zip("Thd", p.table.rows(p.shape[0]), strict=True))[which]
+        case _:
+            rows = net.code_weights[name]
+    return rows.T[:, :, None, None]
+
+
+def _of_channel(at: int, scene: Scene, name: str, which: str) -> Ints:
+    own = own_rows(scene.net, name, which)
+    return np.broadcast_to(own[:, [at]], own.shape)
+
+
+def _of_neuron(other: Other, scene: Scene, name: str, which: str) -> Ints:
+    return by_neuron(scene.net[name].shape, other, own_rows(scene.net, name, which))
+
+
+def _counted(counter: Counter, scene: Scene, name: str, which: str) -> Ints:
+    return by_counter(counter, scene.net[name].shape, own_rows(scene.net, name, which), UNSAID)
+
+
+def _before(scene: Scene, name: str, which: str) -> Ints | None:
+    names = [p.name for p in scene.net.fs]
+    return _of(scene, scene.net.fs[names.index(name) - 1], name, which) if name in names[1:] else None
+
+
+def _kept(keeps: Keeps, scene: Scene, name: str, which: str) -> Ints | None:
+    """Rows of the table loaded last, from image to image; UNSAID where what an image leaves decides for the first."""
+    first, then = (_loaded(keeps, scene.net, name, images) for images in (1, 2))
+    if first is None or then is None:
+        return None
+    return _of(scene, first, name, which) if first is then else np.full_like(own_rows(scene.net, name, which), UNSAID)
+
+
+def _loaded(keeps: Keeps, net: Network, name: str, images: int) -> FS | None:
+    """The fs whose table is loaded when a population fires in the last of some images; None of what is no fs."""
+    last: FS | None = None
+    found: FS | None = None
+    for p in net.fs * images:
+        last = last if last is not None and keeps(last, p) else p
+        found = last if p.name == name else found
+    return found
+
+
+def _of(scene: Scene, other: FS, name: str, which: str) -> Ints:
+    """Rows of another fs, as far as there are steps and channels of it, and as it fires before."""
+    own = own_rows(scene.net, name, which)
+    if other.name == name:
+        return own
+    rows = own_rows(scene.net, other.name, which)[:, :, 0, 0]
+    t, c = np.arange(own.shape[0])[:, None], np.arange(own.shape[1])
+    known = (t < rows.shape[0]) & (c < rows.shape[1]) & bool(scene.sent)
+    found = np.where(known, rows[np.minimum(t, len(rows) - 1), np.minimum(c, rows.shape[1] - 1)], UNSAID)
+    return found[:, :, None, None]
