@@ -142,8 +142,9 @@ def _driven(
     whole = pack is not None and all(case.id in driven for case in pack.cases)
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
-    if first is not None and first.case is not None and not alone and not hints.hints:
-        hints = replace(_between(drive, evidence, first, first.case, small), differing=evidence.differing)
+    if first is not None and first.difference is not None and first.case is not None and not hints.hints:
+        left = _between(drive, evidence, first, first.case, small)
+        hints = hints if alone and not left.hints else replace(left, differing=evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 

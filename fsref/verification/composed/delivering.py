@@ -30,6 +30,7 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
     kh, kw = kernel or (1, 1)
     groups = getattr(q, "groups", 1)
     channels, rows, columns = scene.net[q.source].shape
+    names = [p.name for p in scene.net.populations]
     facts: dict[str, int] = {
         "the number of channels of the source": channels,
         "the number of rows of the source": rows,
@@ -47,6 +48,7 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "along a depthwise conv2d": bool(kernel) and inputs == 1 < groups,
         "along a kernel of one place": bool(kernel) and kh * kw == 1,
         "from the input": q.source == scene.net.input.name,
+        "from the population just before": names.index(q.target) - names.index(q.source) == 1,
         "from a max-pool": scene.net[q.source].kind == "max_pool",
         "from a view": scene.net[q.source].kind == "view",
         "where its spikes wait": scene.net.schedule.delays[q.source, q.target] > 0,

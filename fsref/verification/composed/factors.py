@@ -11,10 +11,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Gate
 from fsref.verification.composed.delivering import TIMES
+from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.happening import Meant, happening, those
 from fsref.verification.composed.memory import Lying, Place, bases, lying, read_at
 from fsref.verification.composed.queues import Send, queues
@@ -22,6 +24,7 @@ from fsref.verification.composed.relation import UNSAID
 from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.where import Some, sources
 from fsref.verification.scene import Scene
+from fsref.verification.stale_causes import in_order
 
 DEAREST = 2.3  # words of what else happens, of the spikes of a factor
 Given: TypeAlias = Callable[[Scene, Gate], dict[str, Ints]]  # operands of a gate that are others
@@ -54,6 +57,8 @@ def factors_otherwise() -> Iterator[tuple[str, float, Given]]:
             yield spike, dear + where.dear, partial(_sent, partial(_some, times, where), False)
             spike = f"a spike{where.text.removesuffix(' of the source')} of its source and of its factor {what}"
             yield spike, dear + where.dear + 0.1, partial(_sent, partial(_some, times, where), True)
+    yield "registers of its factor keep what gates before left in the image", 1.8, partial(_kept, False)
+    yield "registers of its factor keep what gates before left, from image to image", 1.8, partial(_kept, True)
     for words, dear, rows in rows_otherwise():
         yield f"a spike of its factor is worth d of {words}", dear, partial(_worth, rows, False)
         yield f"a spike of its source or its factor is worth d of {words}", dear + 0.1, partial(_worth, rows, True)
@@ -110,6 +115,32 @@ def _weighed(place: Callable[[Lying, Shape, Shape], Ints], scene: Scene, gate: G
 
 def _some(times: int, where: Some[tuple[int, ...]], z: Ints) -> Ints:
     return z * np.where(where.of(z.shape[2:]), times, 1)
+
+
+def _kept(images: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:
+    """Factors on top of what stands at their addresses of those of gates before, of the image or of all images."""
+    net = scene.net
+    gates = [q for p in net.populations for q in net.into(p.name).values() if isinstance(q, Gate)]
+    at = next(i for i, q in enumerate(gates) if q is gate)
+    codes = scene.codes[gate.by]
+    if any(q.by not in scene.sent for q in gates[:at]):
+        return {"factor": np.full_like(codes, UNSAID)}
+    left = sum((_at_addresses(scene, q, codes) for q in gates[:at]), codes)
+    if images and is_known(scene) and all(q.by in scene.sent for q in gates):
+        whole = sum((_at_addresses(scene, q, codes) for q in gates), 0 * codes)
+        left = left + before(scene, in_order(scene, lambda asked: np.cumsum(asked, axis=0), whole))
+    return {"factor": left}
+
+
+def _at_addresses(scene: Scene, gate: Gate, like: Ints) -> Ints:
+    """The factor of another gate at the addresses of one, 0 where it has none."""
+    name = gate.by
+    spikes = reference.input_trains(scene.sent[name].astype(np.int64), scene.net.steps[name])
+    codes = reference.codes(spikes, scene.net.code_weights[name]).reshape(len(like), -1)
+    found = np.zeros_like(like).reshape(len(like), -1)
+    n = min(codes.shape[1], found.shape[1])
+    found[:, :n] = codes[:, :n]
+    return found.reshape(like.shape)
 
 
 def _sent(of: Send, both: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
+from fsref.law.projections import Conv2d
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import Read, read_of, rows_of
 from fsref.verification.composed.relation import Change, Part
@@ -31,6 +33,11 @@ BEYOND_CHANNEL = (
     ("above or below a channel", True, True),
 )
 
+LIKE: tuple[tuple[str, float, Callable[[Sequence[Conv2d], int], Conv2d]], ...] = (  # from all conv2d, and which it is
+    ("the first conv2d", 2, lambda every, at: every[0]),
+    ("the conv2d before", 2.1, lambda every, at: every[max(at - 1, 0)]),
+    ("the last conv2d", 2.2, lambda every, at: every[-1]),
+)
 RINGS: tuple[tuple[str, float, Callable[[int, int], int]], ...] = (  # from the size and dilation of a kernel
     ("as many as its kernel has", 2.2, lambda n, apart: n),
     ("as many as its kernel spans", 2.2, lambda n, apart: (n - 1) * apart + 1),
@@ -48,6 +55,9 @@ def windows_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
     for words, dear, change in fans():
         yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
+    for (words, dear, which), what in product(LIKE, (*((one,) for one in EXCHANGED), EXCHANGED)):
+        text = f"in yours a window has the {' and '.join(what)} of {words}"
+        yield Change(text, dear + 0.2 * (len(what) > 1), partial(_of_another, which, what))
     for words, dear, code in OUTSIDE:
         yield Change(f"in yours a window sees {words} at places outside of the source", dear, partial(_outside, code))
 
@@ -249,6 +259,20 @@ def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) ->
     plane = scene.codes[q.source]
     found = wrong.deliver(plane.reshape(len(plane), -1)).reshape(len(plane), *scene.population.shape)
     return rows_of(part, found)
+
+
+def _of_another(which: Callable[[Sequence[Conv2d], int], Conv2d], what: Sequence[str], part: Part) -> Ints | None:
+    """What is delivered when windows have the stride, dilation or padding of another conv2d."""
+    net, own = part.scene.net, part.scene.into[part.of]
+    every = [q for p in net.populations for q in net.into(p.name).values() if isinstance(q, Conv2d)]
+    at = next((i for i, q in enumerate(every) if q is own), None)
+    if at is None:
+        return part.right
+    other = which(every, at)
+
+    begun: dict[str, Any] = {one: getattr(other, one) for one in what}
+    begun |= dict(zip(("top", "left"), begun.pop("padding", ()), strict=False))
+    return _seen(partial(_begun, begun), (4,), part)
 
 
 def _outside(code: Callable[[Read], Ints], part: Part) -> Ints | None:
