@@ -115,7 +115,7 @@ def _driven(
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)
     stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
     found: list[Driven] = []
-    evidence = Evidence()
+    evidence = Evidence(drive.greeting.limits)
     first: Driven | None = None
     before: tuple[Case, ...] = ()
     for one in drive.through(chain(*stages)):
@@ -143,17 +143,21 @@ def _driven(
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
     if first is not None and first.difference is not None and first.case is not None and not hints.hints:
-        left = _between(drive, evidence, first, first.case, small)
+        left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.hints else replace(left, differing=evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 
-def _between(drive: Drive, evidence: Evidence, first: Driven, case: Case, small: Sequence[Driven]) -> Judged:
-    """What is left between images: of cases asked in a row, or where all of these pass, of the smallest that do not."""
+def _between(
+    drive: Drive, evidence: Evidence, first: Driven, case: Case, small: Sequence[Driven], alone: bool
+) -> Judged:
+    """What is left between images: of cases asked in a row, or where all of these pass, of the smallest that do not; of
+    a first case that fails `alone`, too, known causes.
+    """
     rows = [row for row in (in_a_row(drive, cases) for cases in evidence.alike(first)) if row]
     judged = [Judged(judged=1)]
     for row in rows or (twice(drive, case), small):
-        judged.append(behind(row))
+        judged.append(behind(row, alone))
         if judged[-1].hints:
             return judged[-1]
     return max(judged, key=lambda one: bool(one.observed))

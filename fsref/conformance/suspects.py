@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fsref.conformance.driven import DIFFERS, Driven, owner
 from fsref.conformance.standing import Accumulators, Biases
+from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors import flags
@@ -36,7 +37,8 @@ Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a 
 class Evidence:
     """What was answered: of every place that differs, and beside it of what passed there."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.bits = None if limits is None or limits.membrane_bits is None else (limits.membrane_bits, limits.overflow)
         self.wrong: dict[Place, list[Driven]] = {}
         self.right: dict[Place, list[Driven]] = {}
         self.room = LARGEST
@@ -111,7 +113,7 @@ class Evidence:
     def _scene(self, place: Place) -> Scene:
         """A population and what was answered there."""
         scene, _ = next(scenes_of(place, self.wrong.get(place, ()), self.right.get(place, ())))
-        return scene
+        return replace(scene, bits=self.bits)
 
     def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
         """The causes, `among` some, that give all that was answered at a place, or all that was in the one channel or
@@ -124,9 +126,10 @@ class Evidence:
         return tuple(found)
 
 
-def behind(rows: Sequence[Driven]) -> causes.Judged:
+def behind(rows: Sequence[Driven], alone: bool = False) -> causes.Judged:
     """The causes between images that give what was answered to all cases of one network, scope and unit since a device
-    started, some of which differ; where none does, what is composed of what is left of images before (CONFORM-7).
+    started, some of which differ; where none does, what is composed of what is left of images before (CONFORM-7), but
+    of a device that fails `alone`: of few cases much would give what it answers.
     """
     wrong, right = ([row for row in rows if row.passed is passed] for passed in (False, True))
     if (
@@ -143,7 +146,7 @@ def behind(rows: Sequence[Driven]) -> causes.Judged:
     count = len(wrong)
     if hints := causes.hints(scene, left):
         return causes.Judged(hints, count, count)
-    return naming.judged_in_a_row(scene, count)
+    return causes.Judged((), 0, count, count) if alone else naming.judged_in_a_row(scene, count)
 
 
 def _places(found: Driven) -> list[Place]:

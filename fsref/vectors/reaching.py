@@ -16,6 +16,7 @@ from fsref.law.projections import Dense, Projection
 from fsref.vectors.products import Form
 from fsref.vectors.room import Room
 
+TURNING = "turning"
 LAYERS = 3  # of FS neurons, beside the readout
 FARTHEST = 40  # bit
 SIZES = 384, 1024  # of inputs, where every neuron has a weight, and where every channel has one
@@ -23,19 +24,23 @@ FEW = 16  # channels, where every neuron has a weight
 
 
 def reaching() -> Iterator[Form]:
-    """The forms, of which a chip that tells no `membrane_bits` has none."""
-    yield partial(far, pooled=True)
-    yield partial(far, pooled=False)
+    """The forms, of which a chip that tells no `membrane_bits` has none, and one that does not wrap no turning ones."""
+    for pooled in (True, False):
+        yield partial(far, pooled=pooled)
+        yield partial(far, pooled=pooled, turning=True)
 
 
-def far(room: Room, pooled: bool) -> Network:
+def far(room: Room, pooled: bool, turning: bool = False) -> Network:
     """Layers side by side and a readout, all of which read the input: where all of it sends max_code, membranes stand
     at each +-2^bit and one beside, the farthest first, and sums just beyond, as far as the chip's accumulators, weights
-    and inputs go. Errors: UsageError, NetworkError.
+    and inputs go. `turning`, from there a neuron takes each of them farther and back, whose code is 0: accumulators
+    that hold what is left wrap on the way, twice. Errors: UsageError, NetworkError.
     """
     bits = room.chip.membrane_bits
     if bits is None:
         raise UsageError("VECTOR-3", "membrane_bits", "not told", "None", "wanted for what reaches their ends")
+    if turning and room.chip.overflow != "wrap":
+        raise UsageError("VECTOR-3", "overflow", "no sum may leave it and return", room.chip.overflow, "wrap")
     room = replace(room, deeper=False)
     given = room.given(sized(room, SIZES[pooled]), 8)
     channels, height, width = given.shape
@@ -59,13 +64,25 @@ def far(room: Room, pooled: bool) -> Network:
     for i in range(LAYERS):  # each weight in another channel of another layer
         populations.append(FS(f"far{i}", (len(rows), 1, 1), room.relu(8, theta, len(rows)), np.roll(bias, i)))
         into.append(joined(f"far{i}", np.roll(weights, i, axis=0)))
-    populations.append(Readout("out", (len(rows) + shown, 1, 1), np.r_[bias[::-1], np.zeros(shown, np.int64)]))
+    out = Readout("out", (len(rows) + shown, 1, 1), np.r_[bias[::-1], np.zeros(shown, np.int64)])
     into.append(joined("out", np.r_[weights[::-1], np.zeros((shown, count), np.int64)]))
-    for i, p in enumerate(populations[1:-1]):
+    layers = populations[1:]
+    if turning:  # it fires in all steps, whatever comes
+        there_and_back = np.zeros(room.steps(8), np.int64)
+        there_and_back[:2] = 2 ** (room.steps(8) - 1) * np.array([1, -1])[: room.steps(8)]
+        table = room.table([0 * there_and_back], [0 * there_and_back], [there_and_back])
+        populations.insert(1, FS(TURNING, (1, 1, 1), table))
+        signs = np.sign(weights.sum(axis=1, keepdims=True))
+        into.append(room.joined(given, TURNING, np.zeros((1, given.neurons), np.int64)))
+        into += [room.joined(populations[1], f"far{i}", np.roll(signs, i, axis=0)) for i in range(LAYERS)]
+        into.append(room.joined(populations[1], "out", np.r_[signs[::-1], np.zeros((shown, 1), np.int64)]))
+    for i, p in enumerate(layers):
         codes = np.zeros((len(rows) + shown, len(rows)), np.int64)
         codes[len(rows) + np.arange(shown)[i::LAYERS]] = 1
         into.append(room.joined(p, "out", codes))
-    return room.whole(f"far_{'pooled' if pooled else 'dense'}", populations, into)
+    order = [p.name for p in (*populations, out)]
+    into.sort(key=lambda q: order.index(q.target))
+    return room.whole(f"far_{'pooled' if pooled else 'dense'}{'_turning' * turning}", [*populations, out], into)
 
 
 def sized(room: Room, most: int) -> tuple[int, int, int]:

@@ -37,7 +37,7 @@ from fsref.verification.composed.neurons import (
 )
 from fsref.verification.composed.opening import opening, opens_otherwise
 from fsref.verification.composed.partials import partly_otherwise
-from fsref.verification.composed.placing import placed_otherwise, right
+from fsref.verification.composed.placing import as_rows, placed_otherwise, right
 from fsref.verification.composed.pooling import pooling, pools_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
 from fsref.verification.composed.search import Composed, fitting, observed
@@ -240,17 +240,22 @@ def _limited(
     says: str, rule: str, parts: list[Part], changes: Changes, of_sums: bool, delivered: bool = True
 ) -> Relation:
     """A relation, of whose changes so many may be tried for so much work."""
-    scene, each = parts[0].scene, len(parts[0].seen)
+    each = len(parts[0].seen)
     if delivered:  # in the first part most changes are ruled out
-        sources = scene.net.sources(scene.population.name)
-        steps = 1 if of_sums else max(scene.net.steps[source] for source in sources)
-        each += scene.count * steps * sum(products(scene.net, q) for q in scene.into.values())
+        each += _work(parts[0].scene, of_sums)
     return Relation(says, rule, parts, changes, max(LEAST, WORK // max(each, 1)))
 
 
+def _work(scene: Scene, of_sums: bool) -> int:
+    """How many products are added up in a scene, of sums those of whole codes."""
+    sources = scene.net.sources(scene.population.name)
+    steps = 1 if of_sums else max(scene.net.steps[source] for source in sources)
+    return scene.count * steps * sum(products(scene.net, q) for q in scene.into.values())
+
+
 def _first_small(parts: list[Part]) -> list[Part]:
-    """Parts, first those that rule most out for least: wrong, and of few rows."""
-    return sorted(parts, key=lambda part: (not part.wrong.any(), len(part.seen)))
+    """Parts, first those that rule most out for least: wrong, and of few rows and products."""
+    return sorted(parts, key=lambda part: (not part.wrong.any(), len(part.seen) + _work(part.scene, False)))
 
 
 def _told(scenes: Sequence[Scene]) -> dict[str, list[Part]]:
@@ -319,14 +324,16 @@ def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterat
     """The steps of one population."""
     seen = scene.theirs.get("opening", None if p.steps else scene.theirs.get("codes"))
     if begun_by_law(scene, p) and of_sums and not scene.their_sums and seen is not None:
-        yield _summed(scene, seen.astype(np.int64) - p.bias_map)
+        kind, part = _summed(scene, seen.astype(np.int64) - p.bias_map)
+        yield kind, replace(part, beside=as_rows(part, np.broadcast_to(p.bias_map, seen.shape)))
     elif begun_by_law(scene, p):
         sums = scene.their_sums or scene.sums
         if scene.their_sums:
             for name, values in sums.items():
                 yield _along(scene, name, values)
         if seen is not None and not scene.sums_alone:
-            yield "opening", opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
+            part = opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
+            yield "opening", replace(part, beside=0 * part.right)
     match p:
         case FS() if (own := neurons_of(scene, p)) is not None:
             yield from fired(scene, p, own)

@@ -56,7 +56,7 @@ def _promising(relation: Relation, changes: Sequence[Change]) -> list[Change]:
     found: list[tuple[int, Change]] = []
     for change in changes[: relation.most // SHARE]:
         result = change.gives(part) if change.dear <= CHEAP else None
-        given = 0 if result is None else int((part.wrong & (result == part.seen)).sum())
+        given = 0 if result is None else int((part.wrong & ~part.unlike(result)).sum())
         if given >= LEAST:
             found.append((given, change))
     found.sort(key=lambda one: (-one[0], one[1].dear))
@@ -70,7 +70,7 @@ def _tried(parts: Sequence[Part], change: Change) -> Tried | None:
         result = change.gives(part)
         if result is None:
             return None
-        misses.append(np.asarray(result != part.seen))
+        misses.append(part.unlike(result))
     return Tried(change, misses)
 
 

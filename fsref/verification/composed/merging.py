@@ -31,7 +31,8 @@ def of_kind(part: Part, kind: str) -> Part:
     """The same of gates alone, or of all others: what these delivered is right."""
     own = tuple(one for one in part.each if (one.of in part.scene.into) == (kind == "sums"))
     others = sum((one.right for one in part.each if one not in own), 0 * part.right)
-    return replace(part, seen=part.seen - others, right=part.right - others, each=own)
+    beside = None if part.beside is None else part.beside + others
+    return replace(part, seen=part.seen - others, right=part.right - others, each=own, beside=beside)
 
 
 def together(changes: Changes) -> Changes:
@@ -50,7 +51,7 @@ def fit(part: Part, held: Sequence[Held]) -> bool:
     say something of it.
     """
     found = _given(held, part)
-    return found is None or bool(((found == part.seen) | (found == UNSAID)).all())
+    return found is None or not (part.unlike(found) & (found != UNSAID)).any()
 
 
 def _given(held: Sequence[Held], part: Part) -> Ints | None:

@@ -15,6 +15,7 @@ from fsref.law.populations import FS, Readout
 from fsref.tables import Brief
 from fsref.verification.composed.values import Becomes
 from fsref.verification.scene import Scene
+from fsref.verification.widths import saturated, wrapped
 
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 MOST = 2**20  # changes tried
@@ -43,12 +44,23 @@ class Part(Brief):
     facts: Columns
     of: str = ""  # the projection whose sums they are
     each: tuple[Part, ...] = ()  # of what several projections delivered together each of them, right
+    beside: Ints | None = None  # what stands with them in accumulators, where these are told in membranes
 
     @cached_property
     def wrong(self) -> Mask:
         """Which rows are not right."""
         found: Mask = self.seen != self.right
         return found
+
+    def unlike(self, result: Ints) -> Mask:
+        """In which rows a result is not what was seen, as far as an accumulator holds it."""
+        missed: Mask = result != self.seen
+        if self.scene.bits is None or self.beside is None or not missed.any():
+            return missed
+        bits, beyond = self.scene.bits
+        whole = np.where(missed & (result != UNSAID), self.beside + result, 0)
+        held = {"wrap": wrapped, "saturate": saturated}.get(beyond)
+        return missed if held is None else missed & (held(whole, bits) != self.beside + self.seen)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -102,7 +102,7 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
         if change.ruled_out(part):
             break
         result = change.gives(part)
-        miss = None if result is None else result != part.seen
+        miss = None if result is None else part.unlike(result)
         if result is None:
             whole += int(own.sum())
         elif miss is not None and miss.any():
