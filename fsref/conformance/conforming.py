@@ -135,9 +135,10 @@ def _driven(
         single = len(before) < 2 and not first.case.protocol
         again = None if single else drive.last([replace(first.case, protocol="")])
         alone = again is None or not again.passed
-        if alone and hints.explained < hints.judged:  # else something is left of before, which no words of steps tell
+        in_part = any(hint.part for hint in hints.hints)
+        if alone and (in_part or hints.explained < hints.judged):  # else something is left of before
             words = evidence.composed(first)
-            hints = words if words.explained > hints.explained or not hints.hints else hints
+            hints = words if words.explained >= hints.explained + (not in_part) or not hints.hints else hints
     driven = {one.id for one in found}
     whole = pack is not None and all(case.id in driven for case in pack.cases)
     bins = pack.bins if pack is not None and whole else {}

@@ -70,15 +70,9 @@ class Evidence:
         for place in self.wrong if names else ():
             if place != at:
                 fits[place] = self.fitting(place, names)
-        hints: dict[tuple[str, str], causes.Hint] = {}
-        for own in fits.values():  # of a cause in several places the words of that which tells its forms apart best
-            for hint in own:
-                known = hints.setdefault((hint.name, hint.part), hint)
-                hints[hint.name, hint.part] = min(known, hint, key=lambda each: len(each.text))
-        explained = {
-            hint: sum(counts[place] for place, own in fits.items() if any(hint.covers(other) for other in own))
-            for hint in sorted(hints.values(), key=lambda hint: (bool(hint.part), causes.order(hint.name)))
-        }
+        given = {(hint.name, hint.part): hint for own in fits.values() for hint in own}
+        order = sorted(given.values(), key=lambda hint: (bool(hint.part), causes.order(hint.name)))
+        explained = dict(_in_most(hint, [(counts[place], own) for place, own in fits.items()]) for hint in order)
         most = max(explained.values(), default=0)
         found = tuple(
             hint
@@ -124,6 +118,17 @@ class Evidence:
             known = {hint.name for hint in found if not hint.part}
             found += [hint.within(words) for hint in causes.hints(scene, among) if hint.name not in known]
         return tuple(found)
+
+
+def _in_most(hint: causes.Hint, places: Sequence[tuple[int, Sequence[causes.Hint]]]) -> tuple[causes.Hint, int]:
+    """A hint in those of its forms that give most of what differs in some places, and how many cases these give."""
+    forms = {words: form for _, own in places for one in own if hint.covers(one) for words, form in one.forms.items()}
+    counts = {
+        words: sum(count for count, own in places if any(hint.covers(one) and words in one.forms for one in own))
+        for words in forms
+    }
+    most = max(counts.values())
+    return hint.among({words: form for words, form in forms.items() if counts[words] == most}), most
 
 
 def behind(rows: Sequence[Driven], alone: bool = False) -> causes.Judged:

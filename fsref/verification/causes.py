@@ -8,8 +8,8 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from fsref.tables import Brief
 from fsref.verification.accumulator_causes import ACCUMULATOR
@@ -74,16 +74,23 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
 @dataclass(frozen=True)
 class Hint:
     """A cause that fits: its `name` in the catalogue, its words, and the `part` of a population alone that it gives,
-    in words, "" for all.
+    in words, "" for all; and its `forms` that do, by the words of each alone.
     """
 
     name: str
     text: str
     part: str = ""
+    forms: Mapping[str, Effect] = field(default_factory=dict, compare=False, repr=False)
 
     def within(self, part: str) -> Hint:
         """The same of a part alone."""
         return replace(self, text=f"{self.text}, {part}", part=part) if part else self
+
+    def among(self, forms: Mapping[str, Effect]) -> Hint:
+        """The same in these forms alone."""
+        (cause,) = (cause for cause in CAUSES if cause.name == self.name)
+        own = replace(self, text=told(cause, [*forms.values()]), forms=forms, part="")
+        return replace(own, part=where([*forms.values()])) if cause.whole else own.within(self.part)
 
     def covers(self, other: Hint) -> bool:
         """Whether what the other gives is a case of this: the same cause in the same part, or in one whose other parts
@@ -132,7 +139,9 @@ def hints(scene: Scene, among: Collection[str] | None = None) -> tuple[Hint, ...
             continue
         if cause.whole or any(scene.one.given_by(effect) for effect in cause.follow(scene.one)):
             fitting = [effect for effect in cause.follow(scene) if scene.given_by(effect)]
-            found += [Hint(cause.name, told(cause, fitting), where(fitting) if cause.whole else "")] if fitting else []
+            forms = {told(cause, [own]): Effect(about=own.about, where=own.where) for own in fitting}
+            part = where(fitting) if cause.whole and fitting else ""
+            found += [Hint(cause.name, told(cause, fitting), part, forms)] if fitting else []
         if cause is SILENT and found:
             break  # nothing tells the others apart
     return tuple(found)

@@ -66,7 +66,11 @@ def loops_ended(scene: Scene) -> Iterator[Mistake]:
         def inputs_behind(t: Taps, n: int = n) -> Taps:
             return t.but(there=t.there & (t.i < n))
 
+        def inputs_modulo(t: Taps, n: int = n) -> Taps:
+            return t.but(there=t.there & (t.i < (t.sizes[1] % n or n)))
+
         yield from forms(of_conv(inputs_behind), which=f"inputs behind {n}")
+        yield from forms(of_conv(inputs_modulo), which=f"inputs behind what is left of {n}")
     for n in ENDS:
 
         def outputs_behind(t: Taps, n: int = n) -> Taps:

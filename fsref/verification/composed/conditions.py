@@ -99,7 +99,7 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
     if end > 0:
         word = f"but in the last {name}" if end == 1 else f"but in the last {end} {name}s"
         yield Condition(word, 2 if end == 1 else 2.8, there(lambda v: v >= end))
-    if far == 0 and not (values % 2).any():
+    if far == 0 < low and not (values % 2).any():
         yield Condition(f"in the last {name} of an odd number", 1.9, partial(_behind, name, 2))
     for n in (*MODULI, *LARGER[1:]):
         if (values >= (values + ends + 1) // n * n).all():

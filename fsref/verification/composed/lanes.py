@@ -29,6 +29,8 @@ def lanes_otherwise() -> Iterator[Change]:
     for n in TILES:
         words = f"in yours a last tile of fewer than {n} outputs of a group, where there is a whole one, gets nothing"
         yield Change(words, 2, partial(_gets, None, partial(_last, n)))
+        words = f"in yours a last tile of fewer than {n} outputs of a group has the weights of the last {n}"
+        yield Change(words, 2.2, partial(_of_last, n))
         for lane, (what, far, by) in ((lane, get) for lane in sorted({0, 1, n // 2, n - 1}) for get in GETS):
             text = f"in yours output {lane} of each tile of {n} outputs of a group {what}"
             yield Change(text, 2.3 + far, partial(_gets, by, partial(_lane, n, lane)))
@@ -40,6 +42,19 @@ def _last(n: int, at: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
 
 def _lane(n: int, lane: int, at: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
     return np.asarray(at % n == lane)
+
+
+def _of_last(n: int, part: Part) -> Ints:
+    """What is delivered when the last tile begins so many outputs before the end, and is told where it should."""
+    read = read_of(part)
+    count = len(read.weights)
+    per_group = count // getattr(read.q, "groups", 1)
+    at = np.arange(count)
+    some = _last(n, at % per_group, per_group)
+    if not some.any():
+        return part.right
+    moved = np.where(some, at + per_group - n - per_group // n * n, at)
+    return delivered(part, read.by(read.weights[moved]), read.codes)
 
 
 def _gets(by: int | None, meant: Meant, part: Part) -> Ints:

@@ -263,6 +263,7 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield Change(f"yours takes h off where {where} fires, too", 2.2, partial(_lowered_where, name, True))
     late = column("h of the step before if it fired then")
     yield Change("yours takes the h of a spike off a step late", 2, lambda part: v(part.operands) - late(part.operands))
+    yield Change("yours takes the h of a spike off a step late, that of the last step at once", 2.1, _late)
     for each in BECOMES:
         yield Change(f"yours {each.text} then", each.dear, result(each))
         yield _lowers(f"in yours h {each.text}", each.dear + 1, v, becoming(each, h))
@@ -301,6 +302,12 @@ def _lowered_where(name: str, too: bool, part: Part) -> Ints:
     """h taken off where another neuron fires, or also where it does."""
     other = part.operands[name]
     return part.operands["v"] - part.operands["h"] * (np.maximum(other, part.operands["z"]) if too else other)
+
+
+def _late(part: Part) -> Ints:
+    """The membrane when resets come with the next step, but for the last, which has none."""
+    own, late = part.operands, part.operands["h of the step before if it fired then"]
+    return own["v"] - late - np.where(part.ends["step"] == 0, own["h"] * own["z"], 0)
 
 
 def _leaking(shift: int, given: Columns) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,14 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.ranges import width_bits
 from fsref.verification.composed.between import left_over
-from fsref.verification.composed.placing import as_rows, operand, placed_otherwise, taken_elsewhere, told_elsewhere
+from fsref.verification.composed.placing import (
+    as_rows,
+    operand,
+    placed_otherwise,
+    read_apart,
+    taken_elsewhere,
+    told_elsewhere,
+)
 from fsref.verification.composed.relation import (
     Change,
     Part,
@@ -122,6 +129,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         if name.startswith("bias, "):
             yield _instead(f"in yours the bias counts {name.removeprefix('bias, ')}", 2, "bias", column(name))
     yield from taken_elsewhere("the bias", operand("bias"), "channel", "neuron", "row", "column")
+    for text, dear, gives in read_apart("the bias", operand("bias")):
+        yield Change(text, dear, partial(_of_map, gives))
     yield from taken_elsewhere("the sum", operand("total"), "channel", "neuron", "row", "column")
     yield from placed_otherwise("all but the bias", operand("total"))
     yield from told_elsewhere()
@@ -139,6 +148,15 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 
 def _instead(text: str, dear: float, name: str, other: Take) -> Change:
     return Change(text, dear, lambda part: part.right - part.operands[name] + other(part.operands))
+
+
+def _of_map(gives: Callable[[Part], Ints | None], part: Part) -> Ints | None:
+    """What is given where the bias is a map; else its address is a channel."""
+    match part.scene.population:
+        case (FS() | Readout()) as p if p.bias.ndim == 3:
+            return gives(part)
+        case _:
+            return part.right
 
 
 def _unloaded(part: Part) -> Ints | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.verification.composed.addresses import Pitches, pitches
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.where import Other, others
 
 AXES = {"step": -4, "channel": -3, "row": -2, "column": -1}  # of values (B, [K,] C, H, W)
@@ -103,6 +103,13 @@ def told_elsewhere() -> Iterator[Change]:
         yield Change(f"yours is read as if {pitch.text}", pitch.dear + 0.3, partial(_read, pitch))
 
 
+def read_apart(what: str, given: Given) -> Iterator[tuple[str, float, Callable[[Part], Ints | None]]]:
+    """What is right with one operand, in words, read as if it lay otherwise: in words, how dear, and what it gives."""
+    for pitch in pitches():
+        text = f"yours reads {what} as if {pitch.text}"
+        yield text, pitch.dear + 0.2, partial(_moved, partial(_read_of, pitch, UNSAID, given), given)
+
+
 def _pitched(pitch: Pitches, part: Part) -> NDArray[np.intp]:
     """The addresses of neurons with another pitch."""
     shape = part.scene.population.shape
@@ -126,13 +133,17 @@ def _written(pitch: Pitches, given: Given, part: Part) -> Ints | None:
 
 def _read(pitch: Pitches, part: Part) -> Ints | None:
     """What is right at an address with another pitch, 0 beyond the end."""
-    rows = arranged(part, part.right)
+    return _read_of(pitch, 0, right, part)
+
+
+def _read_of(pitch: Pitches, beyond: int, given: Given, part: Part) -> Ints | None:
+    """Values of a part at an address with another pitch."""
+    rows = arranged(part, given(part))
     if rows is None:
         return None
     flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
     kept = at < flat.shape[-1]
-    values: Ints = flat[..., np.where(kept, at, 0)] * kept
-    return values.ravel()
+    return np.where(kept, flat[..., np.where(kept, at, 0)], beyond).ravel()
 
 
 def taken_elsewhere(what: str, given: Given, *names: str) -> Iterator[Change]:
@@ -144,4 +155,4 @@ def taken_elsewhere(what: str, given: Given, *names: str) -> Iterator[Change]:
 
 def _moved(change: Callable[[Part], Ints | None], given: Given, part: Part) -> Ints | None:
     wrong = change(part)
-    return None if wrong is None else part.right - given(part) + wrong
+    return None if wrong is None else np.where(wrong == UNSAID, UNSAID, part.right - given(part) + wrong)

@@ -100,6 +100,9 @@ def rules() -> Iterator[tuple[str, float, Rule]]:
     for words, axes in TURNS:
         yield f"candidates that drop out stay out {words}", 1.9, partial(_kept_out, axes, False)
         yield f"those that are in behind a window are those of the next, {words}", 1.9, partial(_kept_out, axes, True)
+        for word, where in (("first", 0), ("last", -1)):
+            text = f"the {word} candidate stays out, once it drops out, {words}"
+            yield text, 2, partial(_one_kept_out, axes, where)
         yield f"the largest train is kept {words}", 1.8, partial(_largest, axes)
     yield "the train of the window before is there, too, where it is larger", 1.9, _beside
     yield "a window fires once at most", 2.1, partial(_limited, 1)
@@ -202,10 +205,17 @@ def _kept_out(axes: tuple[int, ...], first: bool, own: Windows) -> Mask:
     return kept_out(own.fired, np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape), axes, first)
 
 
-def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...], first: bool = False) -> Mask:
+def _one_kept_out(axes: tuple[int, ...], where: int, own: Windows) -> Mask:
+    """Spikes of windows of which one candidate alone stays out for those that follow along some axes."""
+    there = np.broadcast_to(own.there[:, None], own.fired[:, :, 0].shape)
+    return kept_out(own.fired, there, axes, some=np.arange(len(there)) == where % len(there))
+
+
+def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...], first: bool = False, some: Mask | None = None) -> Mask:
     """Spikes (B, K, C, H, W) of windows that are computed one after another along some axes of (B, C, H, W), each
     without the candidates that have dropped out before: fired (kh * kw, B, K, C, H, W), there (kh * kw, B, C, H, W);
-    which are there is known of each, or of the `first` alone.
+    which are there is known of each, or of the `first` alone. Of `some` alone (kh * kw,) this is so, those among them
+    that are not there in the first one are out from there on.
     """
     spikes = np.moveaxis(fired, 2, 0)  # (K, kh * kw, B, C, H, W)
     steps, count, *sizes = spikes.shape
@@ -214,13 +224,15 @@ def kept_out(fired: Mask, there: Mask, axes: tuple[int, ...], first: bool = Fals
     to = tuple(range(len(axes)))
     each = np.moveaxis(spikes, [axis + 2 for axis in axes], to).reshape(-1, steps, count, *left)
     inside = np.moveaxis(there, [axis + 1 for axis in axes], to).reshape(-1, count, *left)
-    out = np.zeros((count, *left), np.bool_)
+    held = None if some is None else some.reshape(-1, *[1] * len(left))
+    out = np.zeros((count, *left), np.bool_) if held is None else held & ~inside[0]
     found = np.zeros((len(each), steps, *left), np.bool_)
     for turn, (own, here) in enumerate(zip(each, inside, strict=True)):
         for t, now in enumerate(own):
             still = (inside[0] if first else here) & ~out
             found[turn, t] = (now & still).any(axis=0)
             out = out | (still & ~now & found[turn, t])
+        out = out if held is None else out & held
     shaped = np.moveaxis(found.reshape(*turns, steps, *left), to, [axis + 1 for axis in axes])
     return np.moveaxis(shaped, 0, 1)
 

@@ -121,6 +121,8 @@ def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
     for words, dear, move in moves():
         yield Change(f"in yours a window {words}", dear, partial(_moved, move))
+    for words, sizes in (("as wide as it is high", (0, 0)), ("as high as it is wide", (1, 1)), ("turned", (1, 0))):
+        yield Change(f"in yours a window is {words}", 2, partial(_shaped, sizes))
     for row, column in product(_all("kernel row"), _all("kernel column")):
         if 0 < row[1] + column[1] < 3.3:
             words = f"in yours candidates{row[0]}{' and' if row[1] and column[1] else ''}{column[0]} are left out"
@@ -196,6 +198,16 @@ def _moved(move: Callable[[Taps], Taps], part: Part) -> Ints | None:
         return None
     wrong = move(taps)
     return part.right if wrong.alike(taps) else by_law(_seen(part.scene, p, wrong)).astype(np.int64).ravel()
+
+
+def _shaped(sizes: tuple[int, int], part: Part) -> Ints | None:
+    """Windows of as many rows and columns as their kernel has along these axes."""
+    p, scene = _pool(part), part.scene
+    kernel = p.kernel[sizes[0]], p.kernel[sizes[1]]
+    if kernel == p.kernel:
+        return part.right
+    taps = taps_of(scene, sum_pool(p.source, p.name, p.shape[0], kernel, p.stride, p.padding))
+    return None if taps is None else by_law(_seen(scene, p, taps)).astype(np.int64).ravel()
 
 
 def _left_out(row: Callable[[int], Mask], column: Callable[[int], Mask], part: Part) -> Ints | None:

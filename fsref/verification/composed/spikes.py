@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
 from fsref.verification.composed.placing import AXES, elsewhere
@@ -47,6 +48,8 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth))
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
+    text = "in yours spikes are read of the population just before the target"
+    yield Change(text, 2, _of_population_before, unsaid=0.9)
     for other, where in product(list(others("neuron")), list(sources())):
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
@@ -101,6 +104,23 @@ def _of_rows(rows: Rows, part: Part) -> Ints | None:
         return part.right
     unknown = d == UNSAID
     return None if (read.spikes & unknown).any() else _worth(part, read, np.where(unknown, 0, d - read.d))
+
+
+def _of_population_before(part: Part) -> Ints | None:
+    """What is delivered of the trains that stand just before the target's in the list, at the source's addresses."""
+    read, scene = read_of(part), part.scene
+    names = [p.name for p in scene.net.populations]
+    before = names[names.index(read.q.target) - 1]
+    if before == read.q.source:
+        return part.right
+    if before not in scene.sent:
+        return None
+    own = scene.sent[before].reshape(scene.count, -1)
+    words = np.zeros((scene.count, read.codes[0].size), np.int64)
+    n = min(words.shape[1], own.shape[1])
+    words[:, :n] = own[:, :n]
+    spikes = reference.input_trains(words.reshape(read.codes.shape), len(read.d))
+    return delivered(part, read.q, (spikes * read.d).sum(axis=1))
 
 
 def _code(each: Becomes, part: Part) -> Ints:

@@ -47,6 +47,7 @@ def some(name: str) -> Iterator[Some[int]]:
     """Some values of an index of so many."""
     yield Some(f" of the first {name}", 1.5, lambda n: np.arange(n) == 0)
     yield Some(f" of the last {name}", 1.5, lambda n: np.arange(n) == n - 1)
+    yield Some(f" of the last {name} of an odd number", 1.7, lambda n: (np.arange(n) == n - 1) & (n % 2 == 1) & (n > 1))
     yield Some(f" of odd {name}s", 1.8, lambda n: np.arange(n) % 2 == 1)
     yield Some(f" of even {name}s", 1.8, lambda n: np.arange(n) % 2 == 0)
     yield Some(f" of the second half of the {name}s", 2, lambda n: np.arange(n) >= n // 2)
