@@ -40,6 +40,7 @@ from fsref.verification.composed.partials import partly_otherwise
 from fsref.verification.composed.placing import as_rows, placed_otherwise, right
 from fsref.verification.composed.pooling import pooling, pools_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
+from fsref.verification.composed.running import running, runs_otherwise
 from fsref.verification.composed.search import Composed, fitting, observed
 from fsref.verification.composed.sending import sends_otherwise, sent
 from fsref.verification.composed.spikes import spikes_otherwise
@@ -94,6 +95,7 @@ LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule
     "opening": ("a membrane opens with the bias and all sums", "NET-6", _opens),
     "firing": ("a neuron fires when v >= T", "FS-2", fires_otherwise),
     "reset": ("a spike lowers the membrane by h, and nothing else does", "FS-3", resets_otherwise),
+    "run": ("a neuron fires when v >= T, and h comes off then", "FS-3", runs_otherwise),
     "sent": ("a train says in which steps a neuron fires", "EVENT-2", sends_otherwise),
     "code": ("a code is the sum of d over the spikes", "FS-4", codes_otherwise),
     "pool": ("a window fires when a candidate that is still in fires", "POOL-1", pools_otherwise),
@@ -194,6 +196,7 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
         yield _relations(parts)
     if not all(scene.their_sums for scene in scenes):
         yield from _of_sums(scenes)
+    yield _relations(_stepped(scenes, False, _as_run))
     yield _relations(_stepped(scenes, False, _as_fired))
     for kind in ("sums", "gate", "opening"):
         if known := unseen(scenes, kind):
@@ -291,6 +294,14 @@ def _as_seen(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
     yield "firing", firing(scene, p, own)
     if (part := resetting(scene, p, own)) is not None:
         yield "reset", part
+
+
+def _as_run(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
+    """The same, of which no membrane of a step was told from their opening on."""
+    if (part := running(scene, p, own)) is not None:
+        yield "run", part
+    else:
+        yield from _as_seen(scene, p, own)
 
 
 def _as_fired(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:

@@ -30,7 +30,7 @@ def lanes_otherwise() -> Iterator[Change]:
         words = f"in yours a last tile of fewer than {n} outputs of a group, where there is a whole one, gets nothing"
         yield Change(words, 2, partial(_gets, None, partial(_last, n)))
         words = f"in yours a last tile of fewer than {n} outputs of a group has the weights of the last {n}"
-        yield Change(words, 2.2, partial(_of_last, n))
+        yield Change(words, 2.7, partial(_of_last, n))
         for lane, (what, far, by) in ((lane, get) for lane in sorted({0, 1, n // 2, n - 1}) for get in GETS):
             text = f"in yours output {lane} of each tile of {n} outputs of a group {what}"
             yield Change(text, 2.3 + far, partial(_gets, by, partial(_lane, n, lane)))

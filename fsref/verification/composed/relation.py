@@ -55,7 +55,7 @@ class Part(Brief):
     def unlike(self, result: Ints) -> Mask:
         """In which rows a result is not what was seen, as far as an accumulator holds it."""
         missed: Mask = result != self.seen
-        if self.scene.bits is None or self.beside is None or not missed.any():
+        if self.beside is None or self.scene.bits is None or not missed.any():
             return missed
         bits, beyond = self.scene.bits
         whole = np.where(missed & (result != UNSAID), self.beside + result, 0)
