@@ -45,7 +45,13 @@ from fsref.verification.composed.search import Composed, fitting, observed
 from fsref.verification.composed.sending import sends_otherwise, sent
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.standing import stands_otherwise
-from fsref.verification.composed.told import telling, telling_trains, told_otherwise, trains_otherwise
+from fsref.verification.composed.told import (
+    telling,
+    telling_trains,
+    told_otherwise,
+    trains_otherwise,
+    with_first_step,
+)
 from fsref.verification.composed.viewing import viewing, views_otherwise
 from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
 from fsref.verification.composed.windows import windows_otherwise
@@ -270,6 +276,8 @@ def _told(scenes: Sequence[Scene]) -> dict[str, list[Part]]:
     given = [(scene, _right(scene, name)) for scene in scenes if name in scene.theirs and len(scene.theirs) > 1]
     tells = telling_trains if name == "spikes" else telling
     parts = [tells(scene, scene.theirs[name], right) for scene, right in given if right is not None]
+    if name == "opening":
+        parts = [*map(with_first_step, parts)]
     return {f"told {name}": parts} if parts else {}
 
 

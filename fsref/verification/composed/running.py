@@ -49,6 +49,9 @@ def runs_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield Change("yours takes T off, not h", 1.8, partial(_tables, {"h": partial(_own, "T")}))
     for words, dear, after in RESETS:
         yield Change(f"yours {words}", dear, partial(_ran, after))
+    for words, always in (("each membrane", True), ("the membrane behind a spike", False)):
+        text = f"in yours {words} is written back a step late, over what was written between"
+        yield Change(text, 1.9, partial(_written_late, always))
     for shift in SHIFTS:
         yield Change(f"yours loses v >> {shift} in each step, too", 2, partial(_ran, partial(_leaking, shift)))
     for each in BECOMES:
@@ -134,6 +137,19 @@ def _ran(after: After, part: Part) -> Ints:
     """Trains of neurons whose membranes are others after a step."""
     net, name = part.scene.net, part.scene.population.name
     return as_rows(part, _run(_opening(part), own_rows(net, name, "T"), own_rows(net, name, "h"), after))
+
+
+def _written_late(always: bool, part: Part) -> Ints:
+    """Trains of neurons whose membranes are read a step before the last one is written, in each step or of a spike."""
+    net, name = part.scene.net, part.scene.population.name
+    read = _opening(part)
+    waiting, fires, found = read, np.zeros(read.shape, np.bool_), []
+    for threshold, h in zip(own_rows(net, name, "T"), own_rows(net, name, "h"), strict=True):
+        z = read >= threshold
+        found.append(z)
+        read, waiting = np.where(fires | always, waiting, read), read - h * z
+        fires = z
+    return as_rows(part, np.stack(found, axis=1).astype(np.int64))
 
 
 def _loaded(each: Becomes, part: Part) -> Ints:

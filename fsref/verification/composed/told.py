@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
+from fsref.law.populations import FS
 from fsref.verification.composed.earlier import before, is_known
-from fsref.verification.composed.placing import told_elsewhere
+from fsref.verification.composed.placing import as_rows, told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
@@ -27,6 +29,16 @@ def telling(scene: Scene, seen: Ints, right: Ints) -> Part:
         first = right[:, 0] if scene.opening is None else scene.opening
         operands["the step before, of the opening first"] = np.concatenate([first[:, None], right[:, :-1]], axis=1)
     return part_of(scene, seen, right, operands, {"it": right}, {})
+
+
+def with_first_step(part: Part) -> Part:
+    """An opening membrane beside what is left of it behind the first step."""
+    match part.scene.population:
+        case FS() as p if part.scene.opening is not None:
+            left = reference.fire(part.scene.opening, p.table)[1][:, 0]
+            return replace(part, operands={**part.operands, "the membrane behind the first step": as_rows(part, left)})
+        case _:
+            return part
 
 
 def telling_trains(scene: Scene, seen: Ints, right: Ints) -> Part:
@@ -64,7 +76,8 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be told instead."""
-    yield from (taken(f"yours is that of {name}", 2, column(name)) for name in parts[0].operands)
+    for name in parts[0].operands:
+        yield taken(f"yours is {'' if name.startswith('the membrane') else 'that of '}{name}", 2, column(name))
     yield from told_elsewhere()
     yield from told_before(parts)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)
