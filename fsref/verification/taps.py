@@ -87,6 +87,16 @@ class Taps(Brief):
         pairs = [(getattr(self, name), getattr(other, name)) for name in CHANGED]
         return all(one is two or (one == two).all() for one, two in pairs)
 
+    def beyond(self) -> NDArray[np.bool_]:
+        """Which neurons of the target (C, H, W) are to get something that lies before or behind the source."""
+        channels, height, width = self.source
+        shape = np.broadcast_shapes(*(each.shape for each in (self.o, self.oy, self.ox, self.i, self.r, self.c)))
+        address = np.broadcast_to((self.channel * height + self.y) * width + self.x, shape)
+        some = self.there & ((address < 0) | (address >= channels * height * width))
+        w = np.broadcast_to(self.q.weights.ravel()[self.weight % self.q.weights.size], shape) != 0
+        found: NDArray[np.bool_] = (some & w).reshape(*self.target, -1).any(axis=-1)
+        return found
+
     def deliver(self, codes: Ints) -> Ints:
         """What they add to each neuron of the target, (B, neurons), from codes (B, neurons) of the source."""
         _, height, width = self.source

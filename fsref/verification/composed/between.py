@@ -19,6 +19,7 @@ from fsref.verification.composed.where import Some, sources, steps
 from fsref.verification.scene import Scene
 
 LEFT = "left of the image before: "  # how operands begin
+LEFT_TWICE = "left of the image two before: "
 LOWEST = (1, 2, 4, 8)  # bits that are not cleared
 CHEAP = 3.0  # words of a place and of a step at once
 Some_of = Callable[[Ints], Ints]
@@ -38,11 +39,17 @@ def left_over(scene: Scene, p: FS | Readout, seen: Ints, total: Ints) -> dict[st
         case Readout():
             pass
     found["its opening membrane"] = opened
-    return {f"{LEFT}{words}": before(scene, values) for words, values in found.items()}
+    left = {f"{LEFT}{words}": before(scene, values) for words, values in found.items()}
+    return left | {f"{LEFT_TWICE}{words}": before(scene, before(scene, values)) for words, values in found.items()}
 
 
 def leaves_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be left in an opening membrane."""
+    for name in (name for name in parts[0].operands if name.startswith((LEFT, LEFT_TWICE))):
+        thing = name.removeprefix(LEFT_TWICE).removeprefix(LEFT)
+        which = "two before" if name.startswith(LEFT_TWICE) else "before"
+        text = f"in yours the bias is {thing} of the image {which}, but for the first ones"
+        yield Change(text, 1.8, partial(_begun_with, name, 1 + (which != "before")))
     for name in (name for name in parts[0].operands if name.startswith(LEFT)):
         thing = name.removeprefix(LEFT)
         yield Change(f"yours is {thing} of the image before", 1.8, partial(_combined, name, _that, _second))
@@ -61,6 +68,12 @@ def leaves_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = "yours takes the sum of the image before"
         yield Change(text, 1.8, lambda part: part.right - part.operands["total"] + part.operands[LEFT + "its sum"])
         yield Change("yours adds the bias to nothing", 2, lambda part: part.operands["bias"])
+
+
+def _begun_with(name: str, images: int, part: Part) -> Ints:
+    """The opening when what was left stands in the place of the bias, in all images but so many."""
+    left: Ints = part.right - part.operands["bias"] + part.operands[name]
+    return np.where(part.places["image"] < images, part.right, left)
 
 
 def _parts() -> Iterator[tuple[str, float, Some_of]]:

@@ -14,7 +14,8 @@ from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import Read, read_of, rows_of
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.memory import TILES
+from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.tiles import fans, tiles
 from fsref.verification.taps import Taps, taps_of
 
@@ -53,6 +54,8 @@ def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
     for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
+    for words, dear, change in _one_more():
+        yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in fans():
         yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
     for (words, dear, which), what in product(LIKE, (*((one,) for one in EXCHANGED), EXCHANGED)):
@@ -124,6 +127,9 @@ def _turning() -> Iterator[Move]:
             yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
         yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
     yield "sees rows and columns exchanged", 2.2, _transposed
+    for n in TILES:
+        yield f"reads the group of the first output of its tile of {n}", 2.2, partial(_of_first, n, True)
+        yield f"reads the group of the first neuron of its {n}", 2.2, partial(_of_first, n, False)
     yield "takes its kernel rows backwards in odd columns", 2.6, partial(_backwards, 2)
     yield "takes its kernel columns backwards in odd rows", 2.4, partial(_backwards, 3)
 
@@ -153,6 +159,15 @@ def _transposed(taps: Taps) -> Taps:
     return moved.but(there=moved.inside_y & moved.inside_x)
 
 
+def _of_first(n: int, of_outputs: bool, taps: Taps) -> Taps:
+    """The channels that the first of a tile reads, of outputs, or of neurons."""
+    outputs, inputs, _, _ = taps.sizes
+    places = 1 if of_outputs else taps.target[1] * taps.target[2]
+    at = taps.o if of_outputs else (taps.o * taps.target[1] + taps.oy) * taps.target[2] + taps.ox
+    group = at // n * n // places // (outputs // getattr(taps.q, "groups", 1))
+    return taps.but(channel=group * inputs + taps.i)
+
+
 def _pitched(pitch: Pitches, taps: Taps) -> Taps:
     """Addresses that are made with another pitch, as columns of their row."""
     of_channel, of_row = pitch.of(taps.source, taps.target)
@@ -162,6 +177,19 @@ def _pitched(pitch: Pitches, taps: Taps) -> Taps:
 
 def _moved(by: int, v: Ints, size: int) -> Ints:
     return v + by
+
+
+def _one_more() -> Iterator[Move]:
+    """Borders that are looked for a place too late."""
+    for (axis, one), (way, end) in product(enumerate(("row", "column")), (("before", False), ("behind", True))):
+        words = f"counts a {one} {way} the source, too, and sees what lies at its address"
+        yield words, 2, partial(_one_inside, axis, end)
+
+
+def _one_inside(axis: int, end: bool, taps: Taps) -> Taps:
+    """A row or column beyond one end of the source counts as inside."""
+    at, inside = (taps.y, taps.inside_x) if axis == 0 else (taps.x, taps.inside_y)
+    return taps.but(there=taps.there | (inside & (at == (taps.source[1 + axis] if end else -1))))
 
 
 def _repeats_first(v: Ints, size: int) -> Ints:
@@ -273,6 +301,16 @@ def _of_another(which: Callable[[Sequence[Conv2d], int], Conv2d], what: Sequence
     begun: dict[str, Any] = {one: getattr(other, one) for one in what}
     begun |= dict(zip(("top", "left"), begun.pop("padding", ()), strict=False))
     return _seen(partial(_begun, begun), (4,), part)
+
+
+def _seen_beyond(change: Callable[[Taps], Taps], part: Part) -> Ints | None:
+    """The same; what lies beyond the source is not known."""
+    found, q = _seen(change, (4,), part), part.scene.into[part.of]
+    right = taps_of(part.scene, q)
+    if found is None or right is None or q.weights.ndim != 4:
+        return found
+    unknown = rows_of(part, np.broadcast_to(change(right).beyond(), (part.scene.count, *right.target)))
+    return np.where(unknown, UNSAID, found)
 
 
 def _outside(code: Callable[[Read], Ints], part: Part) -> Ints | None:
