@@ -55,6 +55,14 @@ def networks() -> Iterator[Network]:
                 Conv2d("more", "out", rng.integers(-9, 10, (2, 3, 4, 6))),
             ],
         )
+        g = FS("g", (6, 3, 5), table(rng, 6, 4), rng.integers(-30, 60, (6, 3, 5)))
+        yield Network(
+            [Input("in", (4, 3, 5), 4, 15), g, out],
+            [
+                Conv2d("in", "g", rng.integers(-9, 10, (6, 2, 2, 3)), (1, 1), (1, 1, 0, 1), groups=2),
+                Conv2d("g", "out", rng.integers(-9, 10, (2, 6, 3, 5))),
+            ],
+        )
         gates = [Gate("a", "f", "b2", [2, -1, 1]), Gate("b2", "a", "c2", [1, 1, -1])]
         f = FS("f", (3, 4, 6), table(rng, 3, 4), rng.integers(-30, 60, 3))
         yield Network(
@@ -106,6 +114,18 @@ class Chip:
         """What stands in the registers of a gate."""
         return codes
 
+    def group(self, q: Conv2d, at: int, per_channel: int) -> int:
+        """The group that a neuron of the target reads."""
+        return at // per_channel // (len(q.weights) // q.groups)
+
+    def columns(self, width: int) -> int:
+        """How many columns count as inside."""
+        return width
+
+    def bias(self, p: FS | Readout, c: int, y: int, x: int) -> int:
+        """Of a neuron."""
+        return int(np.broadcast_to(p.bias_map, p.shape)[c, y, x])
+
     def loads(self) -> None:
         """What happens before an image."""
 
@@ -117,7 +137,7 @@ class Chip:
         found: Answer = {}
         for p in net.populations[1:]:
             assert isinstance(p, FS | Readout)
-            opening = np.broadcast_to(p.bias_map, p.shape).ravel().tolist()
+            opening = [self.bias(p, c, y, x) for c, y, x in np.ndindex(*p.shape)]
             for q in net.into(p.name).values():
                 codes = self.codes(net, q.source, fired)
                 if isinstance(q, Gate):
@@ -166,11 +186,13 @@ class Chip:
         kernels = [one.ravel().tolist() for one in q.weights.astype(np.int64)]
         found = []
         for o, y, x in np.ndindex(*net[q.target].shape):
-            total = 0
+            total, places = 0, net[q.target].shape[1] * net[q.target].shape[2]
+            first = self.group(q, o * places + y * net[q.target].shape[2] + x, places) * inputs
             for i, r, c in np.ndindex(inputs, kh, kw):
                 to, at = y * sy + r - q.padding[0], x * sx + c - q.padding[1]
-                if 0 <= to < H and 0 <= at < W:
-                    total += kernels[o][self.address(q, i, r, c)] * codes[(i * H + to) * W + at]
+                if 0 <= to < H and 0 <= at < self.columns(W):
+                    from_ = ((first + i) * H + to) * W + at
+                    total += kernels[o][self.address(q, i, r, c)] * (codes[from_] if from_ < len(codes) else 5)
             found.append(total)
         assert outputs == net[q.target].shape[0]
         return found
@@ -197,6 +219,30 @@ class OneStride(Chip):
         first = net.projections[0]
         assert isinstance(first, Conv2d)
         return first.stride
+
+
+class OneColumnMore(Chip):
+    """The right border is looked for with <=: there stands what lies at the address, behind the last 5 spikes."""
+
+    def columns(self, width: int) -> int:
+        return width + 1
+
+
+class GroupOfFirst(Chip):
+    """The 32 neurons of a tile read the group of the first of them."""
+
+    def group(self, q: Conv2d, at: int, per_channel: int) -> int:
+        return super().group(q, at // 32 * 32, per_channel)
+
+
+class BiasRows(Chip):
+    """Rows of a bias map are as far apart as there are rows; behind the last stands 41."""
+
+    def bias(self, p: FS | Readout, c: int, y: int, x: int) -> int:
+        if p.bias.ndim < 3:
+            return super().bias(p, c, y, x)
+        at = (c * p.shape[1] + y) * p.shape[1] + x
+        return int(p.bias.ravel()[at]) if at < p.bias.size else 41
 
 
 class OneRow(Chip):
@@ -242,12 +288,15 @@ NETWORKS = tuple(networks())
 CASES = tuple(
     case_of(net, "network", "out", {("in", "codes"): image})
     for net in NETWORKS
-    for image in np.random.default_rng(5).integers(0, 16, (3, 48))
+    for image in np.random.default_rng(5).integers(0, 16, (3, net.input.neurons))
 )
 PLANTED: dict[type[Chip], tuple[str, ...]] = {
     Turned: ("weights are read as if they lay in the order outputs, inputs, kernel columns, kernel rows",),
     Narrow: ("weights are read as if they lay in the order outputs, inputs, kernel columns, kernel rows",),
     OneStride: ("a window has the stride of the first conv2d",),
+    OneColumnMore: ("a window counts a column behind the source, too, and sees what lies at its address",),
+    GroupOfFirst: ("a window reads the group of the first neuron of its 32",),
+    BiasRows: ("yours reads the bias as if rows lie as far apart as there are rows",),
     OneRow: ("a spike of the source delivers d of channel 0", "its source or its factor is worth d of channel 0"),
     Counted: ("yours has T and h of channel (c * H + y) mod C",),
     Stays: ("yours has T and h of the fs before it",),  # of the first population that is wrong nothing tells more

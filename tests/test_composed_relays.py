@@ -120,6 +120,14 @@ def listed(c: int, y: int, x: int) -> tuple[int, int, int] | None:
     return None if min(row, column) < 0 else (c, row, column)
 
 
+def unlooked(c: int, y: int, x: int) -> tuple[int, int, int] | None:
+    """At a column of -1 what lies before its row; before the first one a neuron that always fires."""
+    row, column = SHOWN[0][y], SHOWN[1][x]
+    address = (c * ROWS + row) * COLUMNS + column
+    at = max(address, 0)
+    return None if row < 0 else (at // (ROWS * COLUMNS), at // COLUMNS % ROWS, at % COLUMNS)
+
+
 def pool(kept: str) -> Callable[[Case], Answer]:
     """A max-pool whose candidates that dropped out stay out in the next window of its row; whose largest train stays in
     a register; in which all candidates drop out that tie; or some in the first step alone.
@@ -291,6 +299,10 @@ PLANTED: dict[str, tuple[Callable[[Case], Answer], str]] = {
     ),
     "view-pitch": (view(narrow), "the source is read as if its rows lie"),
     "view-list": (view(listed), "the list of columns is read one too early [VIEW-1]"),
+    "view-unlooked": (
+        view(unlooked),
+        "yours does not look whether a column is -1, and shows what lies at its address [VIEW-1]",
+    ),
     "view-late": (view(right, 1), "spikes come a step late [VIEW-1]"),
     "pool-row": (pool("row"), "candidates that drop out stay out from window to window of a row [POOL-1]"),
     "pool-largest": (pool("largest"), "the largest train is kept from window to window of a row [POOL-1]"),
@@ -385,6 +397,8 @@ class Kept:
         self.codes: Any = 0
         self.factor: Any = np.zeros((2, 1, 1), np.int64)
         self.last: Any = np.zeros((2, ROWS, COLUMNS), np.int64)
+        self.sum: Any = np.zeros((2, 1, 1), np.int64)
+        self.banks: list[Any] = [None, None]
         self.fired: Any = np.zeros((2, ROWS, COLUMNS), np.int64)
 
     def pool_mask(self, own: Case) -> Answer:
@@ -409,6 +423,20 @@ class Kept:
         """A gate multiplies by the factor of the image before."""
         factor, self.factor = self.factor, codes(own, "b")
         return gate(lambda a, b, w: a * factor * w)(own)
+
+    def factor_sum(self, own: Case) -> Answer:
+        """The registers of a factor are never cleared."""
+        self.sum = self.sum + codes(own, "b")
+        return gate(lambda a, b, w: a * self.sum * w)(own)
+
+    def two_banks(self, own: Case) -> Answer:
+        """Of two banks each begins again with what it left, not with the bias."""
+        left, bias = self.banks.pop(0), np.array((9, -4)).reshape(2, 1, 1)
+        right_ones = own.expected["a", "opening"].reshape(2, ROWS, COLUMNS)
+        opening = right_ones if left is None else right_ones - bias + left
+        found = neurons("a", opening - bias, (9, -4), 6)
+        self.banks.append(found["a", "membranes"][-1].reshape(2, ROWS, COLUMNS))
+        return found
 
     def pipeline(self, own: Case) -> Answer:
         """Spikes of the last step come in the first step of the next image, too."""
@@ -442,6 +470,8 @@ LEFT = {
     "pool_mask": "candidates that drop out stay out from image to image [POOL-1]",
     "code_register": "yours adds what it told of the image before",
     "factor_register": "its factor is that of the image before [GATE-1]",
+    "factor_sum": "registers of its factor keep what gates before left, from image to image [GATE-1]",
+    "two_banks": "the bias is its membrane behind the last step of the image two before, but for the first ones",
     "pipeline": "spikes of the last step of the image before in the first step, too [PROJ-1]",
     "sent_again": "in the last step of the image before in the first step, too [EVENT-2]",
     "flag": "yours does not fire, in the first step, where it fired in the last step of the image before [FS-2]",

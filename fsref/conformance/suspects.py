@@ -148,10 +148,12 @@ def behind(rows: Sequence[Driven], alone: bool = False) -> causes.Judged:
     found, _ = next(scenes_of(at, wrong, right))
     scene = replace(found, at=np.array(order, np.intp))
     left = {cause.name for cause in STALE}  # alone it passes: something was left
-    count = len(wrong)
-    if hints := causes.hints(scene, left):
-        return causes.Judged(hints, count, count)
-    return causes.Judged((), 0, count, count) if alone else naming.judged_in_a_row(scene, count)
+    count, hints = len(wrong), causes.hints(scene, left)
+    gated = len(scene.into) < len(scene.sums)  # what stays in a gate may give what stays in membranes would
+    if alone or (hints and not gated):
+        return causes.Judged(hints, count * bool(hints), count, count)
+    composed = naming.judged_in_a_row(scene, count)
+    return composed if composed.hints or not hints else causes.Judged(hints, count, count)
 
 
 def _places(found: Driven) -> list[Place]:

@@ -14,7 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.addresses import Pitches, pitches
-from fsref.verification.composed.relation import Change, Part, part_of
+from fsref.verification.composed.relation import UNSAID, Change, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
 from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import Other, others
@@ -29,9 +29,8 @@ FIXED: tuple[tuple[str, float, Show], ...] = (
     ("the place before where it shows nothing", 2, lambda p, n, at: _filled(at)),
 )
 
-Begin = Callable[
-    [int, int, int], tuple[int, int]
-]  # rows and columns: from their own, and from those of the view before
+# Where rows and columns begin in the lists: from where their own do, and those of the view before.
+Begin = Callable[[int, int, int], tuple[int, int]]
 LISTS: tuple[tuple[str, float, Begin], ...] = (
     ("the list of rows is read one too early", 2, lambda y, x, _: (y - 1, x)),
     ("the list of rows is read one too far", 2, lambda y, x, _: (y + 1, x)),
@@ -83,11 +82,29 @@ def views_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield Change("in yours the places of rows and of columns are exchanged", 1.8, _exchanged)
     for words, dear, show in FIXED:
         yield Change(f"yours shows along both axes {words}", dear, partial(_along_both, show))
+    for words, axes in (("row", (0,)), ("column", (1,)), ("row or column", (0, 1))):
+        text = f"yours does not look whether a {words} is -1, and shows what lies at its address"
+        yield Change(text, 2, partial(_unlooked, axes))
     for words, dear, listed in LISTS:
         yield Change(f"in yours {words}", dear, partial(_listed, listed))
     for pitch in pitches():
         text = f"in yours the source is read as if its {pitch.text}"
         yield Change(text, pitch.dear, partial(_pitched, pitch))
+
+
+def _unlooked(axes: tuple[int, ...], part: Part) -> Ints | None:
+    """The spikes at addresses that are made of places that show nothing, too; before the source nobody knows them."""
+    scene, p = part.scene, part.scene.population
+    if not isinstance(p, View) or scene.part is not None:
+        return None
+    (_, height, width), y, x = _source(scene, p), p.rows.astype(np.intp), p.columns.astype(np.intp)
+    rows, columns = ((at >= 0) | (axis in axes) for axis, at in enumerate((y, x)))
+    address = np.where(
+        rows[:, None] & columns, (np.arange(p.shape[0])[:, None, None] * height + y[:, None]) * width + x, -1
+    )
+    unknown = rows[:, None] & columns & (address < 0)
+    z = _shown(scene, p, address)
+    return np.where(np.broadcast_to(unknown, z.shape), UNSAID, z).ravel()
 
 
 def _listed(begin: Begin, part: Part) -> Ints | None:
