@@ -61,6 +61,7 @@ def networks() -> Iterator[Network]:
             [
                 Conv2d("in", "g", rng.integers(-9, 10, (6, 2, 2, 3)), (1, 1), (1, 1, 0, 1), groups=2),
                 Conv2d("g", "out", rng.integers(-9, 10, (2, 6, 3, 5))),
+                Conv2d("g", "out", rng.integers(-9, 10, (2, 6, 3, 5))),
             ],
         )
         gates = [Gate("a", "f", "b2", [2, -1, 1]), Gate("b2", "a", "c2", [1, 1, -1])]
@@ -117,6 +118,10 @@ class Chip:
     def group(self, q: Conv2d, at: int, per_channel: int) -> int:
         """The group that a neuron of the target reads."""
         return at // per_channel // (len(q.weights) // q.groups)
+
+    def kernels(self, net: Network, q: Conv2d) -> Any:
+        """The weights."""
+        return q.weights
 
     def columns(self, width: int) -> int:
         """How many columns count as inside."""
@@ -183,7 +188,7 @@ class Chip:
         _, H, W = net[q.source].shape
         outputs, inputs, kh, kw = q.weights.shape
         sy, sx = self.stride(net, q)
-        kernels = [one.ravel().tolist() for one in q.weights.astype(np.int64)]
+        kernels = [one.ravel().tolist() for one in self.kernels(net, q).astype(np.int64)]
         found = []
         for o, y, x in np.ndindex(*net[q.target].shape):
             total, places = 0, net[q.target].shape[1] * net[q.target].shape[2]
@@ -245,6 +250,13 @@ class BiasRows(Chip):
         return int(p.bias.ravel()[at]) if at < p.bias.size else 41
 
 
+class WeightsOfFirst(Chip):
+    """A second conv2d between two populations reads the weights of the first."""
+
+    def kernels(self, net: Network, q: Conv2d) -> Any:
+        return next(one.weights for one in net.projections if (one.source, one.target) == (q.source, q.target))
+
+
 class OneRow(Chip):
     """A spike is worth d of channel 0, wherever it is delivered."""
 
@@ -297,6 +309,7 @@ PLANTED: dict[type[Chip], tuple[str, ...]] = {
     OneColumnMore: ("a window counts a column behind the source, too, and sees what lies at its address",),
     GroupOfFirst: ("a window reads the group of the first neuron of its 32",),
     BiasRows: ("yours reads the bias as if rows lie as far apart as there are rows",),
+    WeightsOfFirst: ("weights of projections that join the same two populations are those of the first",),
     OneRow: ("a spike of the source delivers d of channel 0", "its source or its factor is worth d of channel 0"),
     Counted: ("yours has T and h of channel (c * H + y) mod C",),
     Stays: ("yours has T and h of the fs before it",),  # of the first population that is wrong nothing tells more

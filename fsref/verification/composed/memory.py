@@ -13,6 +13,7 @@ import numpy as np
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.projections import Projection
 from fsref.tables import Brief
 from fsref.verification.composed.delivering import delivered, read_of
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
@@ -47,7 +48,8 @@ BITS = range(3, 17)  # of addresses
 @dataclass(frozen=True, eq=False, repr=False)
 class Lying(Brief):
     """Where the weights (O, I, kh, kw) of a projection lie: from `base` on, in `groups`, read from a source of so many
-    channels and neurons; where those of the projections before and behind begin.
+    channels and neurons; where those of the projections before and behind begin, and of the first one of its kind that
+    joins the same two populations.
     """
 
     shape: tuple[int, ...]
@@ -57,6 +59,7 @@ class Lying(Brief):
     base: int
     before: int
     behind: int
+    first: int
 
     def size(self, name: str) -> int:
         """The product of sizes, by its words."""
@@ -118,6 +121,8 @@ def bases() -> Iterator[tuple[str, float, Place]]:
     yield "weights are read from the first of all projections on", 2, lambda own: own.addresses
     yield "weights are those of the projection before", 2, lambda own: own.addresses + own.before
     yield "weights are those of the next projection", 2, lambda own: own.addresses + own.behind
+    words = "weights of projections that join the same two populations are those of the first"
+    yield words, 2, lambda own: own.addresses + own.first
     yield "weights are those of the projection before, where it has that many", 2.2, _kept
     for by in (1, -1, 2, -2):
         words = f"the first weight is read {abs(by)} too {'far' if by > 0 else 'early'}, and so all others"
@@ -193,7 +198,13 @@ def lying(net: Network, name: str) -> Lying:
     n = [*bases].index(name)
     before, behind = begins[max(n - 1, 0)], (*begins, len(memory))[n + 1]
     source, shape = net[q.source], (*q.weights.shape, 1, 1, 1)[:4]
-    return Lying(shape, getattr(q, "groups", 1), source.shape[0], source.neurons, begins[n], before, behind)
+    alike = (one for one, other in net.named_projections.items() if _joins(other) == _joins(q))
+    first = bases[next(alike)]
+    return Lying(shape, getattr(q, "groups", 1), source.shape[0], source.neurons, begins[n], before, behind, first)
+
+
+def _joins(q: Projection) -> tuple[type[Projection], str, str]:
+    return type(q), q.source, q.target
 
 
 def read_at(net: Network, address: Ints) -> tuple[Ints, Mask]:
