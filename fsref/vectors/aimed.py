@@ -21,7 +21,7 @@ from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import SCOPES, Case, case_of, units, wanted
 from fsref.vectors.drawing import Draws, membranes
-from fsref.vectors.flags import flagged
+from fsref.vectors.flags import flagged, gets, scene_of
 from fsref.vectors.forms import forms, made
 from fsref.vectors.placing import codes, placed, stimuli
 from fsref.vectors.protocol import ROW
@@ -207,7 +207,9 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool, chip: Limits | 
     kinds: set[Gain] = set()
     if case.scope in ("network", "population"):  # which show all of a form
         kinds = {(net.name,), (form, depth)}
-        kinds |= heights(case, chip.membrane_bits) if chip is not None and chip.membrane_bits is not None else set()
+        if chip is not None and chip.membrane_bits is not None:
+            kinds |= heights(case, chip.membrane_bits)
+            kinds |= returning(case, chip.membrane_bits) if chip.overflow == "wrap" else set()
     thresholds = {p.name: p.table.rows(p.shape[0])[0] for p in net.fs}
     for group, bins in zip(coverage.groups, coverage.reached, strict=True):
         if not bins.any() or group.rule == "OBS-1":
@@ -238,6 +240,22 @@ def heights(case: Case, bits: int) -> set[Gain]:
         v = case.expected.get((p.name, "opening"), np.zeros(0, np.int64)).tolist()
         for sign, high in {(one < 0, (one ^ (one >> 63)).bit_length()) for one in v}:
             found.add(("height", p.kind, sign, high, way if high > bits - NEARLY else ()))
+    return found
+
+
+def returning(case: Case, bits: int) -> set[Gain]:
+    """The populations of a case whose membranes leave what so many bits hold, above or below, on the way to where they
+    open: step by step of each projection in turn.
+    """
+    net, found, whole = case.net, set[Gain](), gets(case)
+    for p in net.integrating:
+        if all((source, "spikes") in whole for source in net.sources(p.name)):
+            given = {key: values[None] for key, values in whole.items() if key[1] in ("spikes", "opening")}
+            v = np.broadcast_to(p.bias_map, p.shape).astype(np.int64)
+            for more in (more for steps in scene_of(net, p.name, given).step_sums.values() for more in steps):
+                v = v + more[0]
+                for sign, beyond in ((1, v >= 2 ** (bits - 1)), (-1, v < -(2 ** (bits - 1)))):
+                    found |= {("returning", net.name, p.name, sign)} if beyond.any() else set()
     return found
 
 

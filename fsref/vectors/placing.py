@@ -13,6 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, Readout
 from fsref.simulation.following import following
 from fsref.vectors.drawing import edges, membranes
+from fsref.vectors.reaching import TURNING
 from fsref.vectors.room import COPY, INPUT, Room
 from fsref.verification.aims import extremes
 
@@ -41,12 +42,13 @@ def codes(given: Input, room: Room, turn: int) -> Ints:
 
 def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
     """Images (neurons,) for a network whose biases were solved for the first: others that drive a membrane to either
-    end of *final*, all and nothing, and one more like the first.
+    end of *final*, all or nothing, by turns, and one more like the first. What turns is as far as it goes at all.
     """
     n, top = net.input.neurons, net.input.max_code
     driven = extremes(net).reshape(-1, n) if net.populations[1].name != COPY else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
-    whole = np.full(n, top if room.draws.count % 2 == 0 else 0, np.int64)
+    all_of_it = room.draws.count % 2 == 0 or any(p.name == TURNING for p in net.populations)
+    whole = np.full(n, top if all_of_it else 0, np.int64)
     return [*far, whole, codes(net.input, room, turn + 1)]
 
 
