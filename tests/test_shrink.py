@@ -173,6 +173,25 @@ def test_what_needs_two_sources_keeps_them() -> None:
     assert [p.shape for p in small.net.populations] == 4 * [(1, 1, 1)]  # one of the two is the input
 
 
+def test_the_first_channel_behind_a_tile_is_enough() -> None:
+    """A device that loses what is behind the last whole tile of eight channels: nine of them stay."""
+    rng = np.random.default_rng(9)
+    populations = [Input("in", (3, 1, 1), 4, 15), FS("b", (45, 1, 1), fs_relu(4, 9)), Readout("out", (1, 1, 1))]
+    projections = [
+        Dense("in", "b", rng.integers(1, 9, (45, 3))),
+        Dense("b", "out", rng.integers(-9, 10, (1, 45))),
+    ]
+    case = case_of(Network(populations, projections), "network", "out", {("in", "codes"): [9, 14, 3]})
+
+    def fails(cases: Sequence[Case]) -> bool:
+        p = cases[-1].net.fs[-1]
+        behind = cases[-1].expected[p.name, "opening"][p.neurons // 8 * 8 :]
+        return p.neurons > 8 and bool(behind.any())
+
+    (small,) = shrink([case], ("b", (42, 0, 0)), fails)
+    assert fails([small]) and small.net.fs[-1].neurons == 9
+
+
 def test_what_does_not_fail_again_is_given_back() -> None:
     """A device that fails once and never again: the case stays as it was."""
     case, at = failing(BUGS["strict"], "network")

@@ -12,6 +12,7 @@ from fsref.conformance.unit import Source, Unit
 from fsref.law.neuron import Ints, Table, fs_relu, relu_theta
 from fsref.law.projections import Conv2d, Dense, Gate, Padding, Pair, Projection
 
+TILES = (2, 4, 8, 16, 32)  # of channels
 Place: TypeAlias = tuple[int, int, int]
 Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]
 
@@ -375,7 +376,12 @@ def ways(place: Place | None) -> Sequence[Smaller]:
         last = unit.shape[0] - 1
         for channel in range(last + 1) if place is None else place[:1]:
             pairs = [{channel - 1, channel}, {0, channel}, {channel, last}, {channel, channel + 1}]
-            for some in [[channel], *(sorted(pair & set(range(last + 1))) for pair in pairs), range(channel + 1)]:
+            tiles = [{*range(min(n, channel)), channel} for n in TILES]  # it may be the first behind some
+            for some in [
+                [channel],
+                *(sorted(one & set(range(last + 1))) for one in (*pairs, *tiles)),
+                range(channel + 1),
+            ]:
                 yield from of_channels(unit, np.array(some))
 
     return (

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from fsref.conformance.driven import DIFFERS, Driven, owner
 from fsref.conformance.standing import Accumulators, Biases
+from fsref.law.images import drawn_images
 from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors import flags
-from fsref.vectors.case import Case
+from fsref.vectors.case import Case, case_of
 from fsref.verification import causes
 from fsref.verification.composed import naming
 from fsref.verification.scene import Scene
@@ -29,6 +30,7 @@ LARGEST = 2**24  # integers that are kept
 BESIDE = 16  # places at which nothing differs, beside those at which something does
 ROWS = 3  # of cases that a device is asked one after another,
 IN_A_ROW = 8  # of so many that differ, and as many that do not
+VARIED = 3  # different ones at least
 MOST, OF_A_PART = 0.9, 0.5  # of what differs that a cause explains more than, everywhere or in a part alone
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
@@ -101,6 +103,7 @@ class Evidence:
         for place in sorted(sizes, key=lambda place: (place != at, -sizes[place]))[:ROWS]:
             both = zip_longest(self.wrong[place][:IN_A_ROW], self.right.get(place, ())[:IN_A_ROW])
             cases = [one.case for pair in both for one in pair if one is not None and one.case is not None]
+            cases += _varied(cases)
             turn = [*cases, *cases[: 1 - len(cases) % 2]]  # an odd number: each comes at places of both parities
             yield turn * max(2, -(-2 * IN_A_ROW // len(turn)))
 
@@ -118,6 +121,15 @@ class Evidence:
             known = {hint.name for hint in found if not hint.part}
             found += [hint.within(words) for hint in causes.hints(scene, among) if hint.name not in known]
         return tuple(found)
+
+
+def _varied(cases: Sequence[Case]) -> list[Case]:
+    """Cases of drawn images, where so few of a network differ that what is left of one is like another."""
+    own = cases[0]
+    if own.scope != "network" or len({case.id for case in cases}) >= VARIED:
+        return []
+    key, images = (own.net.input.name, "codes"), drawn_images(own.net.input, VARIED)
+    return [case_of(own.net, own.scope, own.unit, {key: image.ravel()}) for image in images]
 
 
 def _in_most(hint: causes.Hint, places: Sequence[tuple[int, Sequence[causes.Hint]]]) -> tuple[causes.Hint, int]:

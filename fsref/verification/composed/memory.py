@@ -43,6 +43,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {  # how far apart weights may be read, i
 }
 ROUNDED = (2, 4, 8, 16, 32, 64)  # to whose multiples a pitch may be rounded up
 BITS = range(3, 17)  # of addresses
+NOWHERE = -(2**40)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,8 +199,9 @@ def lying(net: Network, name: str) -> Lying:
     n = [*bases].index(name)
     before, behind = begins[max(n - 1, 0)], (*begins, len(memory))[n + 1]
     source, shape = net[q.source], (*q.weights.shape, 1, 1, 1)[:4]
-    alike = (one for one, other in net.named_projections.items() if _joins(other) == _joins(q))
-    first = bases[next(alike)]
+    twin = next(one for one, other in net.named_projections.items() if _joins(other) == _joins(q))
+    same = net.named_projections[twin].weights.shape == q.weights.shape
+    first = bases[twin] if same else NOWHERE  # how other shapes lie is not known
     return Lying(shape, getattr(q, "groups", 1), source.shape[0], source.neurons, begins[n], before, behind, first)
 
 
