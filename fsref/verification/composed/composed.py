@@ -258,7 +258,7 @@ def _limited(
 def _work(scene: Scene, of_sums: bool) -> int:
     """How many products are added up in a scene, of sums those of whole codes."""
     sources = scene.net.sources(scene.population.name)
-    steps = 1 if of_sums else max(scene.net.steps[source] for source in sources)
+    steps = 1 if of_sums else max((scene.net.steps[source] for source in sources), default=1)
     return scene.count * steps * sum(products(scene.net, q) for q in scene.into.values())
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 
 from fsref.engines import reference
+from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d
+from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import Read, read_of, rows_of
 from fsref.verification.composed.memory import TILES
@@ -289,10 +290,22 @@ def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) ->
     return rows_of(part, found)
 
 
+def _every_conv2d(net: Network) -> Iterator[Conv2d]:
+    """In the order in which they deliver."""
+    for q in (q for p in net.populations for q in net.into(p.name).values()):
+        match q:
+            case Conv2d():
+                yield q
+            case Dense() | Gate():
+                pass
+            case _:
+                assert_never(q)
+
+
 def _of_another(which: Callable[[Sequence[Conv2d], int], Conv2d], what: Sequence[str], part: Part) -> Ints | None:
     """What is delivered when windows have the stride, dilation or padding of another conv2d."""
     net, own = part.scene.net, part.scene.into[part.of]
-    every = [q for p in net.populations for q in net.into(p.name).values() if isinstance(q, Conv2d)]
+    every = [*_every_conv2d(net)]
     at = next((i for i, q in enumerate(every) if q is own), None)
     if at is None:
         return part.right
