@@ -71,6 +71,13 @@ class Taps(Brief):
         """Where the column is one of the source's."""
         return (self.x >= 0) & (self.x < self.source[2])
 
+    @property
+    def address(self) -> Ints:
+        """Of the neuron of the source that each product reads, before or behind the source, too."""
+        _, height, width = self.source
+        shape = np.broadcast_shapes(*(each.shape for each in (self.o, self.oy, self.ox, self.i, self.r, self.c)))
+        return np.broadcast_to((self.channel * height + self.y) * width + self.x, shape)
+
     def but(self, **other: Any) -> Taps:
         """The same with other arrays."""
         return replace(self, **other)
@@ -89,19 +96,16 @@ class Taps(Brief):
 
     def beyond(self) -> NDArray[np.bool_]:
         """Which neurons of the target (C, H, W) are to get something that lies before or behind the source."""
-        channels, height, width = self.source
-        shape = np.broadcast_shapes(*(each.shape for each in (self.o, self.oy, self.ox, self.i, self.r, self.c)))
-        address = np.broadcast_to((self.channel * height + self.y) * width + self.x, shape)
-        some = self.there & ((address < 0) | (address >= channels * height * width))
-        w = np.broadcast_to(self.q.weights.ravel()[self.weight % self.q.weights.size], shape) != 0
-        found: NDArray[np.bool_] = (some & w).reshape(*self.target, -1).any(axis=-1)
+        address = self.address
+        some = self.there & ((address < 0) | (address >= int(np.prod(self.source))))
+        w = self.q.weights.ravel()[self.weight % self.q.weights.size]
+        found: NDArray[np.bool_] = (some & (w != 0)).reshape(*self.target, -1).any(axis=-1)
         return found
 
     def deliver(self, codes: Ints) -> Ints:
         """What they add to each neuron of the target, (B, neurons), from codes (B, neurons) of the source."""
-        _, height, width = self.source
-        shape = np.broadcast_shapes(*(each.shape for each in (self.o, self.oy, self.ox, self.i, self.r, self.c)))
-        address = np.broadcast_to((self.channel * height + self.y) * width + self.x, shape)
+        address = self.address
+        shape = address.shape
         kept = self.there & (address >= 0) & (address < codes.shape[1])
         w = self.q.weights.astype(np.int64).ravel()[self.weight % self.q.weights.size] * self.times
         _, rows, columns = self.target

@@ -223,10 +223,8 @@ def _of_sums(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     parts = _stepped(scenes, True)
     merged, kinds = parts.pop(MERGED, []), ("sums", "gate")
     if all(any(part.wrong.any() for part in parts.get(kind, ())) for kind in kinds):  # what both made tells no more
-        own = {
-            LAW[kind][0]: [of_kind(part, kind) for part in merged if len(of_kind(part, kind).each) == len(part.each)]
-            for kind in kinds
-        }
+        both = {kind: [(part, of_kind(part, kind)) for part in merged] for kind in kinds}
+        own = {LAW[kind][0]: [one for part, one in both[kind] if len(one.each) == len(part.each)] for kind in kinds}
         yield [replace(one, merged=own.get(one.says, ())) for one in _relations(parts)]
         return
     for kind in kinds:

@@ -119,8 +119,7 @@ def _some(times: int, where: Some[tuple[int, ...]], z: Ints) -> Ints:
 
 def _kept(images: bool, scene: Scene, gate: Gate) -> dict[str, Ints]:
     """Factors on top of what stands at their addresses of those of gates before, of the image or of all images."""
-    net = scene.net
-    gates = [q for p in net.populations for q in net.into(p.name).values() if isinstance(q, Gate)]
+    gates = [*scene.net.gates.values()]
     at = next(i for i, q in enumerate(gates) if q is gate)
     codes = scene.codes[gate.by]
     if any(q.by not in scene.sent for q in gates[:at]):

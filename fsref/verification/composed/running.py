@@ -23,7 +23,6 @@ from fsref.verification.scene import Scene
 # What a membrane is after a step, from what it is before, whether the neuron fired in it and in the one before, and h
 # of both, (B, C, H, W) or what broadcasts to it.
 After: TypeAlias = Callable[[Ints, Mask, Mask, Ints, Ints], Ints]
-Tables: TypeAlias = Callable[[Scene, str], Ints | None]  # T or h, (K, C, H, W) or (K, C, 1, 1); None where it is right
 
 
 def running(scene: Scene, p: FS, own: Neurons) -> Part | None:
@@ -46,7 +45,7 @@ def runs_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         others("step"), (("T and h", "Th", 0.0), ("T", "T", 0.1), ("h", "h", 0.1))
     ):
         yield Change(f"yours has {what} of {other.text}", other.dear + more, partial(_of_steps, other.of, names))
-    yield Change("yours takes T off, not h", 1.8, partial(_tables, {"h": partial(_own, "T")}))
+    yield Change("yours takes T off, not h", 1.8, partial(_tables, {"h": _thresholds}))
     for words, dear, after in RESETS:
         yield Change(f"yours {words}", dear, partial(_ran, after))
     for words, always in (("each membrane", True), ("the membrane behind a spike", False)):
@@ -63,9 +62,7 @@ def runs_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         )
         yield Change(f"in yours the opening {each.text}, as it is loaded", each.dear + 0.5, partial(_loaded, each))
         for name in "Th":
-            yield Change(
-                f"in yours {name} {each.text}", each.dear + 0.6, partial(_tables, {name: partial(_of, each, name)})
-            )
+            yield Change(f"in yours {name} {each.text}", each.dear + 0.6, partial(_tables, {name: partial(_of, each)}))
 
 
 RESETS: tuple[tuple[str, float, After], ...] = (
@@ -95,34 +92,30 @@ def _by_law(v: Ints, z: Mask, then: Mask, h: Ints, late: Ints) -> Ints:
     return v - h * z
 
 
-def _own(which: str, scene: Scene, name: str) -> Ints:
-    return own_rows(scene.net, name, which)
+def _thresholds(scene: Scene, name: str, which: str) -> Ints:
+    return own_rows(scene.net, name, "T")
 
 
-def _of(each: Becomes, which: str, scene: Scene, name: str) -> Ints:
+def _of(each: Becomes, scene: Scene, name: str, which: str) -> Ints:
     return each.of(own_rows(scene.net, name, which))
 
 
 def _of_steps(of: Callable[[int], Ints], names: str, part: Part) -> Ints:
-    def turned(which: str, scene: Scene, name: str) -> Ints:
+    def turned(scene: Scene, name: str, which: str) -> Ints:
         rows = own_rows(scene.net, name, which)
         return rows[of(len(rows))]
 
-    return _tables({name: partial(turned, name) for name in names}, part)
+    return _tables(dict.fromkeys(names, turned), part)
 
 
 def _of_rows(rows: Rows, names: str, part: Part) -> Ints:
-    return _tables({name: partial(_row, rows, name) for name in names}, part)
+    return _tables(dict.fromkeys(names, rows), part)
 
 
-def _row(rows: Rows, which: str, scene: Scene, name: str) -> Ints | None:
-    return rows(scene, name, which)
-
-
-def _tables(tables: Mapping[str, Tables], part: Part) -> Ints:
+def _tables(tables: Mapping[str, Rows], part: Part) -> Ints:
     """Trains of other tables, UNSAID of neurons of which a row is not known."""
     scene, p = part.scene, part.scene.population
-    found = {which: tables[which](scene, p.name) if which in tables else None for which in "Th"}
+    found = {which: tables[which](scene, p.name, which) if which in tables else None for which in "Th"}
     own = {which: own_rows(scene.net, p.name, which) for which in "Th"}
     wrong = {which: own[which] if rows is None else rows for which, rows in found.items()}
     if all((wrong[which] == own[which]).all() for which in "Th"):

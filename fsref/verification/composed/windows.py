@@ -165,7 +165,7 @@ def _of_first(n: int, of_outputs: bool, taps: Taps) -> Taps:
     outputs, inputs, _, _ = taps.sizes
     places = 1 if of_outputs else taps.target[1] * taps.target[2]
     at = taps.o if of_outputs else (taps.o * taps.target[1] + taps.oy) * taps.target[2] + taps.ox
-    group = at // n * n // places // (outputs // getattr(taps.q, "groups", 1))
+    group = at // n * n // places // (outputs // taps.q.groups)
     return taps.but(channel=group * inputs + taps.i)
 
 
@@ -291,8 +291,8 @@ def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) ->
 
 
 def _every_conv2d(net: Network) -> Iterator[Conv2d]:
-    """In the order in which they deliver."""
-    for q in (q for p in net.populations for q in net.into(p.name).values()):
+    """In the order in which they deliver (NET-4)."""
+    for q in net.projections:
         match q:
             case Conv2d():
                 yield q
@@ -304,13 +304,11 @@ def _every_conv2d(net: Network) -> Iterator[Conv2d]:
 
 def _of_another(which: Callable[[Sequence[Conv2d], int], Conv2d], what: Sequence[str], part: Part) -> Ints | None:
     """What is delivered when windows have the stride, dilation or padding of another conv2d."""
-    net, own = part.scene.net, part.scene.into[part.of]
-    every = [*_every_conv2d(net)]
+    own, every = part.scene.into[part.of], [*_every_conv2d(part.scene.net)]
     at = next((i for i, q in enumerate(every) if q is own), None)
     if at is None:
         return part.right
     other = which(every, at)
-
     begun: dict[str, Any] = {one: getattr(other, one) for one in what}
     begun |= dict(zip(("top", "left"), begun.pop("padding", ()), strict=False))
     return _seen(partial(_begun, begun), (4,), part)
