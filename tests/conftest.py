@@ -26,7 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the list of skips."""
+    """Start the list of skips; packs that commands keep stand where this repository's tests keep things."""
+    os.environ["XDG_CACHE_HOME"] = str(config.rootpath / ".pytest_cache" / "user")
     config.stash[SKIPS] = {}
     config.pluginmanager.register(SkipList(config), "fsref-skips")
 

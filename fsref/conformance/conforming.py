@@ -26,6 +26,7 @@ from fsref.law.network import Network
 from fsref.limits.misfits import misfits
 from fsref.tables import short
 from fsref.vectors.case import Case
+from fsref.vectors.kept import for_limits
 from fsref.vectors.making import make
 from fsref.vectors.pack import Pack
 from fsref.verification.causes import Judged
@@ -108,8 +109,9 @@ def _driven(
     rest: Iterable[Case] = ()
     pack: Pack | None = None
     if cases is None and rejects is None:
-        limits = drive.greeting.limits if net is None else None
-        pack = make("conform", net, limits, 1, drive.greeting.scopes)
+        scopes = drive.greeting.scopes
+        of_net = None if net is None else make("conform", net, None, 1, scopes)
+        pack = of_net or for_limits("conform", drive.greeting.limits, 1, scopes)
         cases, rejects = pack.cases, [reject for reject in pack.rejects if drive.sent(reject)]
         known = {case.id for case in pack.cases}
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)

@@ -22,6 +22,7 @@ STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one:
 READOUT, READOUT_NEARER = "in a readout", -0.6  # and so of this, which is the other kind that is often built apart
 NO_READOUT = ("where K is above 0", "where K is not below 0")
 EQUAL = 16  # values that are no larger are told as they are
+IN_THE_LOAD = ("population", "projection")  # facts that are places, in the order of a load
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
 
@@ -47,6 +48,8 @@ def conditions(rows: Rows) -> Iterator[Condition]:
         if name.startswith(STATED):
             more = READOUT_NEARER if name == READOUT else 0
             yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_flag("facts", name, values))
+        elif name in IN_THE_LOAD:
+            yield from (replace(each, fact=True) for each in _of_turn(name, values, "facts"))
         elif name != "K" or values.all():  # that of a readout is no number of steps
             more = STEPS_NEARER if name == "K" else 0.1
             found = (each for each in _of_value(name, values, "facts") if each.text not in NO_READOUT)
@@ -114,16 +117,16 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
             yield Condition(word, 2 if n == 2 else 2.8, here(lambda v, n=n, at=at: v % n == at))
 
 
-def _of_turn(name: str, values: Ints) -> Iterator[Condition]:
+def _of_turn(name: str, values: Ints, kind: str = "places") -> Iterator[Condition]:
     """Conditions on a place of which only those before are known."""
-    here, low = partial(partial, _where, "places", name), int(values.min())
+    here, low = partial(partial, _where, kind, name), int(values.min())
     if low == values.max():
         word = f"in the first {name}" if low == 0 else f"in {name} {low}"
         yield Condition(word, 1.5 if low == 0 else 2.2, here(lambda v: v == low))
     if low > 0:
         word = f"but in the first {name}" if low == 1 else f"from {name} {low} on"
         yield Condition(word, 1 if low == 1 else 2.4, here(lambda v: v >= low))
-    for n in (2, 3, *MODULI):
+    for n in (2, *((3, *MODULI) if kind == "places" else ())):
         over = values % n
         if (over == over[0]).all():
             at = int(over[0])

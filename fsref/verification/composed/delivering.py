@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -14,7 +14,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Projection
 from fsref.tables import Brief
-from fsref.verification.composed.relation import Part
+from fsref.verification.composed.relation import Part, of_projection
 from fsref.verification.composed.told import telling
 from fsref.verification.scene import Scene
 
@@ -53,13 +53,7 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "from a view": scene.net[q.source].kind == "view",
         "where its spikes wait": scene.net.schedule.delays[q.source, q.target] > 0,
     }
-    ones = np.ones(len(part.right), np.int64)
-    return replace(
-        part,
-        of=name,
-        values={"the sum": part.right},
-        facts={**part.facts, **{word: value * ones for word, value in facts.items()}},
-    )
+    return of_projection(part, name, facts, {"the sum": part.right})
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -18,7 +18,7 @@ from fsref.verification.composed.delivering import TIMES, rows_of
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.factors import factors_otherwise
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import UNSAID, Change, Part, later
+from fsref.verification.composed.relation import UNSAID, Change, Part, later, of_projection
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.told import telling, told_otherwise
 from fsref.verification.composed.values import BECOMES
@@ -30,16 +30,16 @@ OPERANDS = {"code": "the code of its source", "factor": "its factor", "weight": 
 
 def gating(scene: Scene, name: str, seen: Ints) -> Part:
     """What a gate delivers, (B, C, H, W) (GATE-1)."""
-    part = replace(telling(scene, seen, scene.sums[name]), of=name)
-    operands = _operands(part)
+    part = telling(scene, seen, scene.sums[name])
+    operands = _operands(replace(part, of=name))
     rows = {word: rows_of(part, np.broadcast_to(operands[word], seen.shape)) for word in operands}
     values = {"the sum": part.right, **{OPERANDS[word]: own for word, own in rows.items()}}
     gate, net = scene.net.gates[name], scene.net
     facts = {
-        "K of the source": net.steps[gate.source] + 0 * part.right,
-        "where its spikes wait": (net.schedule.delays[gate.source, gate.target] > 0) + 0 * part.right,
+        "K of the source": net.steps[gate.source],
+        "where its spikes wait": net.schedule.delays[gate.source, gate.target] > 0,
     }
-    return replace(part, values=values, operands={**part.operands, **rows}, facts={**part.facts, **facts})
+    return of_projection(replace(part, operands={**part.operands, **rows}), name, facts, values)
 
 
 def _gate(part: Part) -> Gate:

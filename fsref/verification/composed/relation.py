@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
@@ -136,7 +136,6 @@ def part_of(
     operands: Mapping[str, Any],
     values: Mapping[str, Any],
     flags: Mapping[str, Any],
-    of: str = "",
 ) -> Part:
     """A part from arrays (B, C, H, W), or (B, K, C, H, W), and what broadcasts to them."""
     shape = seen.shape
@@ -163,6 +162,7 @@ def part_of(
         "K": net.steps[p.name],
         "the number of neurons": p.neurons,
         "the number of neurons of a channel": p.shape[1] * p.shape[2],
+        "population": net.populations.index(p),
     }
     return Part(
         scene,
@@ -174,8 +174,14 @@ def part_of(
         {name: flat(each).astype(np.int64) for name, each in values.items()},
         {name: flat(np.asarray(each, np.bool_)) for name, each in flags.items()},
         {name: flat(each).astype(np.int64) for name, each in facts.items()},
-        of,
     )
+
+
+def of_projection(part: Part, name: str, facts: Mapping[str, int], values: Columns) -> Part:
+    """A part as what one projection delivers, with these facts of it."""
+    known = {**facts, "projection": list(part.scene.net.named_projections).index(name)}
+    columns = {word: value + 0 * part.right for word, value in known.items()}
+    return replace(part, of=name, values=values, facts={**part.facts, **columns})
 
 
 def _places(shape: tuple[int, ...]) -> Iterator[tuple[str, Ints]]:
