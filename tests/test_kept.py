@@ -39,7 +39,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Pack]:
 
 def test_what_is_read_is_what_was_made(folder: Path, made: list[Pack]) -> None:
     """The second time nothing is made, and the pack is the same, byte by byte."""
-    first, second = kept.for_limits(*ASKED), kept.for_limits(*ASKED)
+    first, second = kept.pack_for(*ASKED), kept.pack_for(*ASKED)
     assert len(made) == 1 and second is not first
     assert list(lines(first)) == list(lines(second)) == list(lines(MADE))
     assert [case.id for case in second.cases] == [case.id for case in MADE.cases]
@@ -49,28 +49,28 @@ def test_what_is_asked_otherwise_is_another_pack(
     folder: Path, made: list[Pack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other limits, scopes, a level or another fsref find nothing of it."""
-    kept.for_limits(*ASKED)
+    kept.pack_for(*ASKED)
     other = Limits(name="one", kinds=CHIP.kinds, steps=(2, 4), shape=(4, 1, 1), tables="relu")
     for asked in (
         ("conform", other, 1, ("neuron",)),
         ("conform", CHIP, 1, ("network",)),
         ("conform", CHIP, 2, ("neuron",)),
     ):
-        kept.for_limits(*asked)
+        kept.pack_for(*asked)
     monkeypatch.setattr(kept, "sources", lambda: b"another")
-    kept.for_limits(*ASKED)
+    kept.pack_for(*ASKED)
     assert len(made) == 5 and len(list(folder.glob("*.jsonl"))) == 5
 
 
 @pytest.mark.parametrize("damage", ["", "not a pack", "{}\n", None])
 def test_what_is_damaged_is_made_anew(folder: Path, made: list[Pack], damage: str | None) -> None:
     """A file that is empty, no pack, cut short or a folder is not believed, and not in the way."""
-    kept.for_limits(*ASKED)
+    kept.pack_for(*ASKED)
     (file,) = folder.glob("*.jsonl")
     file.write_text(file.read_text()[:-70] if damage is None else damage)
-    assert list(lines(kept.for_limits(*ASKED))) == list(lines(MADE))
+    assert list(lines(kept.pack_for(*ASKED))) == list(lines(MADE))
     assert len(made) == 2
-    kept.for_limits(*ASKED)
+    kept.pack_for(*ASKED)
     assert len(made) == 2
 
 
@@ -79,15 +79,15 @@ def test_where_nothing_is_kept_it_is_made(monkeypatch: pytest.MonkeyPatch, tmp_p
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setattr(kept, "users_cache", lambda: blocked)
-    assert kept.for_limits(*ASKED) is MADE
+    assert kept.pack_for(*ASKED) is MADE
 
     def homeless() -> Path:
         raise RuntimeError
 
     monkeypatch.setattr(kept, "users_cache", homeless)
-    assert kept.for_limits(*ASKED) is MADE
+    assert kept.pack_for(*ASKED) is MADE
     monkeypatch.setattr(kept, "sources", lambda: b"")
-    assert kept.for_limits(*ASKED) is MADE
+    assert kept.pack_for(*ASKED) is MADE
     assert len(made) == 3
 
 
@@ -96,7 +96,7 @@ def test_few_are_kept(folder: Path, made: list[Pack], monkeypatch: pytest.Monkey
     monkeypatch.setattr(kept, "MOST", 2)
     files = []
     for level, when in ((1, 100), (2, 200), (3, 300)):
-        kept.for_limits("conform", CHIP, level, ("neuron",))
+        kept.pack_for("conform", CHIP, level, ("neuron",))
         files += [file for file in folder.glob("*.jsonl") if file not in files]
         os.utime(files[-1], (when, when))
     assert [file.exists() for file in files] == [False, True, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, groupby
 from os import PathLike
 from typing import Any
 
@@ -25,8 +25,9 @@ from fsref.formats.bundled import network_of
 from fsref.law.network import Network
 from fsref.limits.misfits import misfits
 from fsref.tables import short
+from fsref.vectors.aimed import for_limits
 from fsref.vectors.case import Case
-from fsref.vectors.kept import for_limits
+from fsref.vectors.kept import pack_for
 from fsref.vectors.making import make
 from fsref.vectors.pack import Pack
 from fsref.verification.causes import Judged
@@ -36,6 +37,7 @@ REPLY = 10.0  # seconds of a reply,
 START = 30.0  # and of a start and its greeting, a simulator's, unless it is said
 LONGEST = 3_600.0  # seconds that either may take
 MOST_EXAMPLES = 100_000
+ENOUGH, FURTHER = 48, range(1, 6)  # cases that differ, and turns of networks asked for more of them
 
 
 @public
@@ -111,7 +113,7 @@ def _driven(
     if cases is None and rejects is None:
         scopes = drive.greeting.scopes
         of_net = None if net is None else make("conform", net, None, 1, scopes)
-        pack = of_net or for_limits("conform", drive.greeting.limits, 1, scopes)
+        pack = of_net or pack_for("conform", drive.greeting.limits, 1, scopes)
         cases, rejects = pack.cases, [reject for reject in pack.rejects if drive.sent(reject)]
         known = {case.id for case in pack.cases}
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)
@@ -133,6 +135,8 @@ def _driven(
     ended = drive.ended
     hints, alone = Judged(), True
     if first is not None and first.difference is not None and first.case is not None:
+        for one in drive.through(_further(drive.greeting, net, evidence)):
+            evidence.add(one)
         hints = evidence.judged(first)
         single = len(before) < 2 and not first.case.protocol
         again = None if single else drive.last([replace(first.case, protocol="")])
@@ -149,6 +153,16 @@ def _driven(
         left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.hints else replace(left, differing=evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
+
+
+def _further(greeting: Greeting, net: Network | None, evidence: Evidence) -> Iterator[Case]:
+    """Cases of more networks of the forms that differ, one after another, until enough cases differ to tell causes."""
+    if net is None and "network" in greeting.scopes:
+        cases = for_limits(greeting.limits, ("network",), 0, FURTHER, evidence.forms)
+        for _, same in groupby(cases, lambda case: case.net.id):
+            if evidence.differing >= ENOUGH:
+                return
+            yield from same
 
 
 def _between(

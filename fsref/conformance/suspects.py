@@ -17,6 +17,7 @@ from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors import flags
+from fsref.vectors.aimed import form_of
 from fsref.vectors.case import Case, case_of
 from fsref.verification import causes
 from fsref.verification.composed import naming
@@ -59,6 +60,11 @@ class Evidence:
             if len(kept.get(place, ())) < KEPT and (found.passed or place in kept or len(kept) < PLACES):
                 kept.setdefault(place, []).append(found)
         self.room -= size
+
+    @property
+    def forms(self) -> set[str]:
+        """The forms of the networks in which something differs."""
+        return {form_of(row.case.net) for rows in self.wrong.values() for row in rows[:1] if row.case is not None}
 
     def judged(self, first: Driven) -> causes.Judged:
         """The causes that give all that was answered of the population of a first difference, and nearly all that

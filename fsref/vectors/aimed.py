@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from itertools import groupby
@@ -75,14 +75,18 @@ def openings(net: Network, turns: int) -> Iterator[Case]:
             yield case_of(net, "neuron", p.name, {(p.name, "opening"): np.array(v, np.int64)})
 
 
-def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[int]) -> Iterator[Case]:
-    """The cases of networks drawn for a chip's limits, one of each form in each turn."""
+def for_limits(
+    chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[int], among: Collection[str] | None = None
+) -> Iterator[Case]:
+    """The cases of networks drawn for a chip's limits, one of each form in each turn; of forms `among` some alone."""
     for turn in turns:
         draws = Draws((seed << 8) + turn)
         for place, form in enumerate(forms()):
             room = Room(chip, draws, deeper=(turn + place) % 2 == 1)
             net = made(form, room)
             if net is None or not any(units(net, scope) for scope in scopes):
+                continue
+            if among is not None and form_of(net) not in among:
                 continue
             image = codes(net.input, room, turn)
             net = placed(net, image, room, turn)
@@ -100,6 +104,11 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
             )
             if "neuron" in scopes:
                 yield from openings(net, 2)
+
+
+def form_of(net: Network) -> str:
+    """The form of a network that was drawn for limits."""
+    return net.name.partition("_")[0]
 
 
 def searched(
@@ -199,7 +208,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool, chip: Limits | 
     far membranes go, where a chip tells how far its accumulators do.
     """
     net = case.net
-    form, depth = net.name.partition("_")[0], len(net.populations)
+    form, depth = form_of(net), len(net.populations)
     gains: set[Gain] = {(case.scope, flag, what) for flag, keys in shows.items() for _, what in keys}
     gains |= {(case.scope, flag, form, depth) for flag in shows}
     coverage = covered([case])

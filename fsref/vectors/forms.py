@@ -19,6 +19,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
+from fsref.vectors.chains import allowed, chains
 from fsref.vectors.products import products
 from fsref.vectors.reaching import reaching
 from fsref.vectors.room import Room
@@ -109,12 +110,7 @@ def conv(
     bits: int = 8,
 ) -> Network:
     """A convolution of FS-ReLUs, K and theta those of `table`; depthwise where groups is 0."""
-    if room.chip.kernel is not None:
-        kernel = (min(kernel[0], room.chip.kernel[0]), min(kernel[1], room.chip.kernel[1]))
-    if room.chip.stride is not None:
-        stride = (min(stride[0], room.chip.stride[0]), min(stride[1], room.chip.stride[1]))
-    if room.chip.padding is not None:
-        padding = tuple(map(min, padding, 2 * tuple(room.chip.padding)))  # type: ignore[assignment]
+    kernel, stride, padding = allowed(room, kernel, stride, padding)
     given = room.given(room.shape(*size))
     groups = groups or given.shape[0]
     rest = max(1, channels // groups >> room.smaller) * groups
@@ -359,6 +355,7 @@ def forms() -> Iterator[Form]:
     yield partial(dense, steps=16, theta=2**42, bits=32)
     yield partial(choosing, steps=3, kernel=(1, 5), stride=(1, 2), padding=(0, 4, 0, 1))
     yield partial(pool, kernel=(1, 3), stride=(1, 2), padding=(0, 1, 0, 2), first=8)
+    yield from chains()
     yield from products()
     yield from reaching()
 

@@ -25,7 +25,7 @@ MOST = 32  # packs kept; of more those go that were not used for longest
 LOG = logging.getLogger("fsref")
 
 
-def for_limits(name: str, chip: Limits, level: int, scopes: Sequence[str]) -> Pack:
+def pack_for(name: str, chip: Limits, level: int, scopes: Sequence[str]) -> Pack:
     """The pack for limits that `make` makes, read where it is kept. Errors: UsageError."""
     file = place(name, chip, level, scopes)
     if file is not None:

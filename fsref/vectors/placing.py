@@ -42,14 +42,16 @@ def codes(given: Input, room: Room, turn: int) -> Ints:
 
 def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
     """Images (neurons,) for a network whose biases were solved for the first: others that drive a membrane to either
-    end of *final*, all or nothing, by turns, and one more like the first. What turns is as far as it goes at all.
+    end of *final*, all or nothing, by turns, one more like the first, and one in which the last neurons alone send.
+    What turns is as far as it goes at all.
     """
     n, top = net.input.neurons, net.input.max_code
     driven = extremes(net).reshape(-1, n) if net.populations[1].name != COPY else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
     all_of_it = room.draws.count % 2 == 0 or any(p.name == TURNING for p in net.populations)
     whole = np.full(n, top if all_of_it else 0, np.int64)
-    return [*far, whole, codes(net.input, room, turn + 1)]
+    more = codes(net.input, room, turn + 1)
+    return [*far, whole, more, np.where(np.arange(n) < n - n // 4, 0, more)]
 
 
 def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:

@@ -18,6 +18,7 @@ from fsref.verification.scene import Effect, Scene
 
 DEPTHS = (4, 8, 16, 32, 64, 128)  # events that a queue or a counter holds
 GROUPS = (2, 4, 8, 16, 32)  # neurons that are encoded together
+WORDS = (8, 16, 32, 64)  # neurons in a word
 
 Spikes: TypeAlias = NDArray[np.bool_]  # (B, K, C, H, W)
 Passed: TypeAlias = Callable[[Spikes], Spikes]  # which spikes of a source are passed on
@@ -124,6 +125,34 @@ def coinciding(scene: Scene) -> Iterator[tuple[Passed, str]]:
         yield partial(together, size=size), f"all of {size} neurons that spike together"
 
 
+def in_words(spikes: Spikes, size: int) -> Spikes:
+    """Words of so many neurons, (B, K, words, size), the last of them filled with such as are silent."""
+    rows = flat(spikes)
+    return np.pad(rows, ((0, 0), (0, 0), (0, -rows.shape[2] % size))).reshape(*rows.shape[:2], -1, size)
+
+
+def of_words(spikes: Spikes, size: int, some: Callable[[Spikes], Spikes]) -> Spikes:
+    """Those in `some` words (B, K, words) of so many neurons."""
+    kept = np.repeat(some(in_words(spikes, size)), size, axis=2)[:, :, : flat(spikes).shape[2]]
+    return np.asarray(spikes & kept.reshape(spikes.shape))
+
+
+def before_an_empty_one(words: Spikes) -> Spikes:
+    """The words before the first that has no spike."""
+    return np.asarray(np.logical_and.accumulate(words.any(axis=3), axis=2))
+
+
+def not_below_zero(words: Spikes) -> Spikes:
+    """The words whose last neuron, which is the sign, is silent."""
+    return np.asarray(~words[..., -1])
+
+
+def scanned(some: Callable[[Spikes], Spikes], scene: Scene) -> Iterator[tuple[Passed, str]]:
+    """Some words of a step, which are read one after the other."""
+    for size in WORDS:
+        yield partial(of_words, size=size, some=some), f"{size}"
+
+
 def silent_steps_skipped(scene: Scene, name: str, q: Linear) -> Ints:
     """What a projection delivers when steps without a spike of the source do not count."""
     spikes, d = scene.spikes(q.source), scene.net.code_weights[q.source]
@@ -227,6 +256,16 @@ EVENTS = (
         "events-lost",
         "all spikes of a step count: yours loses {which} [FS-4]",
         both(sent_or_read(queues), sent_or_read(single), sent_or_read(coinciding), found_by(two_at_one)),
+    ),
+    Cause(
+        "scan-ends-at-an-empty-word",
+        "all spikes of a step count: yours ends at the first word of {which} neurons without one [FS-4]",
+        sent_or_read(partial(scanned, before_an_empty_one)),
+    ),
+    Cause(
+        "word-has-a-sign",
+        "all spikes of a step count: yours loses a word of {which} neurons whose last one spikes [FS-4]",
+        sent_or_read(partial(scanned, not_below_zero)),
     ),
     Cause(
         "silent-steps-skipped",

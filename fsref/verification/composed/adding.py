@@ -151,10 +151,14 @@ def _loses(test: Pair, v: Ints, more: Ints) -> Ints:
     return np.where(test(v, more), v, v + more)
 
 
-def _carries(bit: int, test: Pair, v: Ints, more: Ints) -> Ints:
-    """An addition in two parts."""
+def without_carry(bit: int, v: Ints, more: Ints) -> Ints:
+    """The sum of two integers, added in two parts, of which the lower one's carry is lost."""
     low = (1 << bit) - 1
-    return np.where(test(v, more), v + more - (((v & low) + (more & low)) >> bit << bit), v + more)
+    return v + more - (((v & low) + (more & low)) >> bit << bit)
+
+
+def _carries(bit: int, test: Pair, v: Ints, more: Ints) -> Ints:
+    return np.where(test(v, more), without_carry(bit, v, more), v + more)
 
 
 def _stays(bits: int, v: Ints, more: Ints) -> Ints:

@@ -176,6 +176,8 @@ def _meant() -> Iterator[Meant]:
     for n in DEEP:
         words = f" but each {'second' if n == 2 else f'{n}th'} of its step at its neuron, counted back from the last,"
         yield words, 2, partial(_left_in_step, but_each(n))
+        words = f" but each {'second' if n == 2 else f'{n}th'} at its neuron, counted back from the last,"
+        yield words, 2.2, partial(_left, but_each(n))
     yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
     for n in EVERY:
         yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))
@@ -196,6 +198,10 @@ def _ranked(test: Test, own: Arrived) -> Mask:
 
 def _ranked_in_step(test: Test, own: Arrived) -> Mask:
     return test(own.rank_in_step)
+
+
+def _left(test: Test, own: Arrived) -> Mask:
+    return test(own.left)
 
 
 def _left_in_step(test: Test, own: Arrived) -> Mask:

@@ -15,6 +15,7 @@ from fsref.verification.composed.relation import UNSAID, Change, Part, column, m
 from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.told import told_before
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.composed.where import Other, others
 from fsref.verification.scene import Scene
 
 
@@ -78,6 +79,10 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield Change(f"in yours d {each.text}", each.dear + 0.6, partial(_worth, each.of))
+    for axis, name in enumerate(("step", "channel")):
+        for other in others(name):
+            text = f"yours adds d of {other.text}"
+            yield Change(text, other.dear + 0.2, partial(_worth, partial(_of_other, axis, other)))
     for words, dear, rows in rows_otherwise():
         yield Change(f"yours adds d of {words}", dear, partial(_of_rows, rows))
 
@@ -92,6 +97,10 @@ def _worth(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
     if np.array_equal(changed, d):
         return part.right
     return as_rows(part, (changed * reference.input_trains(words.astype(np.int64), len(d))).sum(axis=1))
+
+
+def _of_other(axis: int, other: Other, d: Ints) -> Ints:
+    return d.take(other.of(d.shape[axis]), axis)
 
 
 def _of_rows(rows: Rows, part: Part) -> Ints | None:

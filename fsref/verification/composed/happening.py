@@ -146,6 +146,9 @@ def _of_word() -> Iterator[Meant]:
         yield Some(f" that is the last of its word of {n} neurons", 2, partial(_in_word, n, 0, True, exactly(0)))
         text = f" that is the first of its word of {n} neurons behind an empty word"
         yield Some(text, 2.3, partial(_behind_empty, n))
+        yield Some(f" behind an empty word of {n} neurons of its step", 2.2, partial(_behind_any_empty, n))
+        yield Some(f" of a word of {n} neurons whose last one fires", 2.2, partial(_with_its_end, n, -1))
+        yield Some(f" of a word of {n} neurons whose first one fires", 2.3, partial(_with_its_end, n, 0))
     for n, (lines, name) in product(WORDS, ((1, "channel"), (2, "row"))):
         for back, side in ((False, "behind the first"), (True, "before the last")):
             text = f" {side} of its {name} in its word of {n} neurons"
@@ -263,14 +266,33 @@ def _in_word(n: int, lines: int, back: bool, test: Test, z: Ints) -> Mask:
     return test(rank[:, :, ::-1] if back else rank)
 
 
+def _words(n: int, z: Ints) -> Ints:
+    """Spikes of each step in words (B, K, words, n), the last of them filled with such as do not fire."""
+    flat = _flat(z)
+    return np.pad(flat, ((0, 0), (0, 0), (0, -flat.shape[2] % n))).reshape(*flat.shape[:2], -1, n)
+
+
+def _of_words(n: int, some: Mask, z: Ints) -> Mask:
+    """What lies in some words (B, K, words)."""
+    return np.repeat(some, n, axis=2)[:, :, : int(np.prod(z.shape[2:]))]
+
+
 def _behind_empty(n: int, z: Ints) -> Mask:
     """The first of a word whose word before has none."""
-    flat = _flat(z)
-    count = flat.shape[2]
-    words = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n)
-    empty: Mask = np.asarray(~words.any(axis=3))
-    behind: Mask = np.repeat(np.insert(empty[:, :, :-1], 0, False, axis=2), n, axis=2)[:, :, :count]
-    return np.asarray(_in_word(n, 0, False, exactly(0), z) & behind)
+    empty: Mask = np.asarray(~_words(n, z).any(axis=3))
+    behind = np.insert(empty[:, :, :-1], 0, False, axis=2)
+    return np.asarray(_in_word(n, 0, False, exactly(0), z) & _of_words(n, behind, z))
+
+
+def _behind_any_empty(n: int, z: Ints) -> Mask:
+    """Those behind a word that has none."""
+    empty: Mask = np.asarray(~_words(n, z).any(axis=3))
+    return _of_words(n, np.logical_or.accumulate(empty, axis=2), z)
+
+
+def _with_its_end(n: int, end: int, z: Ints) -> Mask:
+    """Those of a word whose first or last neuron fires."""
+    return _of_words(n, np.asarray(_words(n, z)[..., end] > 0), z)
 
 
 def _filling(n: int, more: int, z: Ints) -> Mask:

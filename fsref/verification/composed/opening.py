@@ -11,7 +11,9 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.ranges import width_bits
+from fsref.verification.composed.adding import CARRIED, without_carry
 from fsref.verification.composed.between import left_over
+from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import (
     as_rows,
     operand,
@@ -22,6 +24,7 @@ from fsref.verification.composed.placing import (
 )
 from fsref.verification.composed.relation import (
     Change,
+    Mask,
     Part,
     Take,
     becoming,
@@ -68,7 +71,16 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     operands["last projection"] = [none, *each][-1]
     operands["alone that came last"] = [none, *sums.values()][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
-    return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
+    flags: dict[str, Any] = {"where no spike arrives": ~touched(scene), **_fired_before(scene, p)}
+    return part_of(scene, seen, right, operands, values, flags)
+
+
+def _fired_before(scene: Scene, p: FS | Readout) -> dict[str, Mask]:
+    """Whether a neuron fired for the image before, where that is known."""
+    words = scene.theirs.get("spikes", scene.trains.get(p.name))
+    if not p.steps or words is None or not is_known(scene):
+        return {}
+    return {"where it fired for the image before": np.asarray(before(scene, words.astype(np.int64)) != 0)}
 
 
 def _wrapping(scene: Scene, p: FS | Readout, right: Ints, seen: Ints) -> Ints:
@@ -140,6 +152,12 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield _instead(f"in yours the bias {each.text}", each.dear + 0.5, "bias", becoming(each, column("bias")))
         yield _instead(f"in yours the sum {each.text}", each.dear + 0.7, "total", becoming(each, column("total")))
+    for each in BECOMES:
+        text = f"in yours the sum {each.text} with each projection added to the bias"
+        yield Change(text, each.dear + 1.3, partial(_one_by_one, partial(_becomes, each.of)))
+    for bit in CARRIED:
+        text = f"in yours the carry into bit {bit} is lost where projections are added to the bias"
+        yield Change(text, 2.4, partial(_one_by_one, partial(without_carry, bit)))
     for name in (name for name in names if name.endswith(" projection")):
         for each in BECOMES:
             text = f"in yours the sum of the {name} {each.text}"
@@ -148,6 +166,21 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 
 def _instead(text: str, dear: float, name: str, other: Take) -> Change:
     return Change(text, dear, lambda part: part.right - part.operands[name] + other(part.operands))
+
+
+def _one_by_one(rule: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
+    """The bias and the sum of each projection, added by a rule; None of more than have names."""
+    given, count = part.operands, len(part.scene.sums)
+    if count > len(ORDINALS):
+        return None
+    v = given["bias"]
+    for more in [given[f"{word} projection"] for word in ORDINALS[:count]] if count > 1 else [given["total"]]:
+        v = rule(v, more)
+    return part.right + (v - given["bias"] - given["total"])
+
+
+def _becomes(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
+    return of(v + more)
 
 
 def _of_map(gives: Callable[[Part], Ints | None], part: Part) -> Ints | None:

@@ -110,6 +110,11 @@ def products_otherwise() -> Iterator[Change]:
             text = f"in yours a product{sign.text}{when.text} {each.text}"
             dear = each.dear + 0.8 + sign.dear + when.dear
             yield Change(text, dear, partial(_multiply, each, sign, partial(_in_steps, when)))
+    for each, sign in product(BECOMES, SIGNS[1:]):
+        if each.dear + sign.dear < 4.2:
+            text = f"in yours a product by a weight{sign.text} {each.text}"
+            change = partial(_multiply_by, each, sign)
+            yield Change(text, each.dear + 1 + sign.dear, change)
     plain = [each for each in BECOMES if each.dear <= PLAIN and each.text not in LOSING]
     for each, meant in product(plain, happening()):
         if meant.dear < 2.1:
@@ -139,7 +144,18 @@ def _in_steps(when: Some[int], part: Part, read: Read) -> Mask:
     return read.spikes & when.of(read.spikes.shape[1])[:, None, None, None]
 
 
-def _multiply(each: Becomes, sign: Some[Ints], spikes: Callable[[Part, Read], Mask], part: Part) -> Ints | None:
+def _multiply_by(each: Becomes, sign: Some[Ints], part: Part) -> Ints | None:
+    """Products by weights of a sign, with any d."""
+    return _multiply(each, SIGNS[0], lambda _, read: read.spikes, part, sign)
+
+
+def _multiply(
+    each: Becomes,
+    sign: Some[Ints],
+    spikes: Callable[[Part, Read], Mask],
+    part: Part,
+    weight: Some[Ints] = SIGNS[0],
+) -> Ints | None:
     read = read_of(part)
     rows = read.d[:, :, 0, 0]
     if len(read.kinds) * len(rows) > MOST_PLANES:
@@ -150,7 +166,8 @@ def _multiply(each: Becomes, sign: Some[Ints], spikes: Callable[[Part, Read], Ma
     for channels in read.kinds:  # of one row of d
         for t in np.flatnonzero(meant.any(axis=(0, 2, 3, 4))):
             products = read.weights * rows[t, channels[0]]
-            changed = np.where(sign.of(products) & (read.weights != 0), each.of(products), products)
+            some = sign.of(products) & weight.of(read.weights) & (read.weights != 0)
+            changed = np.where(some, each.of(products), products)
             if (changed != products).any():
                 plane = np.zeros_like(read.codes)
                 plane[:, channels] = meant[:, t][:, channels]

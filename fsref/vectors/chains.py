@@ -1,0 +1,67 @@
+"""Layers one behind the other, each with all that its kind has, so that each stands at each place (VECTOR-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+from fsref.law.network import Network
+from fsref.law.populations import FS, Population
+from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
+from fsref.vectors.room import Room
+
+Window: TypeAlias = tuple[Pair, Pair, Padding]  # kernel, stride and padding
+WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its dilation, and outputs
+    (((3, 2), (1, 2), (2, 1, 3, 0)), (2, 1), 6),
+    (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
+    (((3, 2), (1, 2), (3, 0, 2, 1)), (2, 3), 6),
+)
+
+
+def chains() -> Iterator[Callable[[Room], Network]]:
+    """The forms of chains: each window in each of the first three places, and dense ones, pooled or not, behind."""
+    for first in range(len(WINDOWS)):
+        yield partial(chain, convs=3, dense=0, first=first)
+    yield partial(chain, convs=2, dense=2, first=1)
+    yield partial(chain, convs=1, dense=3, first=2)
+    yield partial(chain, convs=0, dense=4, first=0)
+
+
+def chain(room: Room, convs: int, dense: int, first: int) -> Network:
+    """So many convolutions one behind the other, each with all that windows have, from the `first` of `WINDOWS` on;
+    then a pooled dense, where a dense follows; then so many of these.
+    """
+    given = room.given(room.shape(4, 9, 8) if convs else room.shape(40, 1, 1), 6)
+    layers: list[Population] = [given]
+    joined: list[Projection] = []
+    for i in range(convs + dense):
+        source, name, (c, h, w) = layers[-1], f"p{i}", layers[-1].shape
+        if i < convs:
+            wanted, dilation, outputs = WINDOWS[(first + i) % len(WINDOWS)]
+            (kernel, stride, padding), groups = allowed(room, *wanted), 2 if c % 2 == 0 and c > 2 else 1
+            if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
+                dilation = (1, 1)
+            places = window_shape(source.shape, kernel, stride, padding, dilation)
+            outputs = max(1, room.count(outputs) // groups) * groups
+            weights = room.weights(outputs, c // groups, *kernel, bits=6)
+            joined.append(Conv2d(source.name, name, weights, stride, padding, dilation, groups))
+        else:
+            outputs, places = room.count(37 - 2 * i), (1, 1)
+            if h * w > 1:
+                joined.append(Dense(source.name, name, room.weights(outputs, c, bits=6), pooled=True))
+            else:
+                joined.append(room.joined(source, name, room.weights(outputs, source.neurons, bits=6)))
+        layers.append(FS(name, (outputs, *places), room.relu(4 + i % 3, 85 - 20 * i, outputs)))
+    return room.network(f"chain_{convs}_{dense}_{first}", layers, joined)
+
+
+def allowed(room: Room, kernel: Pair, stride: Pair, padding: Padding) -> tuple[Pair, Pair, Padding]:
+    """A window, as large as wanted where the chip has such."""
+    if room.chip.kernel is not None:
+        kernel = (min(kernel[0], room.chip.kernel[0]), min(kernel[1], room.chip.kernel[1]))
+    if room.chip.stride is not None:
+        stride = (min(stride[0], room.chip.stride[0]), min(stride[1], room.chip.stride[1]))
+    if room.chip.padding is not None:
+        padding = tuple(map(min, padding, 2 * tuple(room.chip.padding)))  # type: ignore[assignment]
+    return kernel, stride, padding
