@@ -15,7 +15,7 @@ Window: TypeAlias = tuple[Pair, Pair, Padding]  # kernel, stride and padding
 WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its dilation, and outputs
     (((3, 2), (1, 2), (2, 1, 3, 0)), (2, 1), 6),
     (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
-    (((3, 2), (1, 2), (3, 0, 2, 1)), (2, 3), 6),
+    (((3, 2), (1, 2), (3, 0, 2, 2)), (2, 3), 6),
 )
 
 

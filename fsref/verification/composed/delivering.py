@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -53,7 +54,26 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "from a view": scene.net[q.source].kind == "view",
         "where its spikes wait": scene.net.schedule.delays[q.source, q.target] > 0,
     }
-    return of_projection(part, name, facts, {"the sum": part.right})
+    flags = {words: rows_of(part, held + 0 * seen) > 0 for words, held in _leaving(scene, name)}
+    return of_projection(replace(part, flags={**part.flags, **flags}), name, facts, {"the sum": part.right})
+
+
+def _leaving(scene: Scene, name: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Whether the window of a neuron, (H, W), leaves the source at a side; that of a dense does not."""
+    q, shape = scene.into[name], scene.population.shape
+    (sy, sx), (dy, dx) = getattr(q, "stride", (1, 1)), getattr(q, "dilation", (1, 1))
+    top, left, _, _ = getattr(q, "padding", (0, 0, 0, 0))
+    windows = q.weights.ndim == 4
+    y, x = np.arange(shape[1])[:, None] * sy - top, np.arange(shape[2]) * sx - left
+    _, height, width = scene.net[q.source].shape
+    kh, kw = (*q.weights.shape[2:], 1, 1)[:2]
+    for side, beyond in (
+        ("top", y < 0),
+        ("left", x < 0),
+        ("bottom", y + (kh - 1) * dy >= height),
+        ("right", x + (kw - 1) * dx >= width),
+    ):
+        yield f"where its window leaves the source at the {side}", np.broadcast_to(beyond & windows, shape[1:])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -117,6 +117,9 @@ def _of_image() -> Iterator[Meant]:
     yield Some(" that is the last of its source", 1.8, partial(_in_image, True, exactly(0)))
     for n in EVERY:
         yield Some(f" that is each {_nth(n)} of its source", 2.1, partial(_in_image, False, each(n)))
+    for n in DEEP:
+        words = f" but each {_nth(n)} of its source, counted back from the last,"
+        yield Some(words, 2.1, partial(_in_image, True, but_each(n)))
     for n in (n for n in COUNTS if n > 6):
         yield Some(f" behind the first {n} of its source", 2.2, partial(_in_image, False, at_least(n)))
 

@@ -29,7 +29,7 @@ from fsref.verification.composed.relation import Change, Mask, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
 from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import some
-from fsref.verification.composed.windows import moves
+from fsref.verification.composed.windows import moves, rings
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import in_order
 from fsref.verification.taps import Taps, taps_of
@@ -119,7 +119,7 @@ def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield from turns(_in)
     for words, dear, rule in rules():
         yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
-    for words, dear, move in moves():
+    for words, dear, move in (*moves(), *rings()):
         yield Change(f"in yours a window {words}", dear, partial(_moved, move))
     for words, sizes in (("as wide as it is high", (0, 0)), ("as high as it is wide", (1, 1)), ("turned", (1, 0))):
         yield Change(f"in yours a window is {words}", 2, partial(_shaped, sizes))

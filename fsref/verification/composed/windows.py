@@ -55,7 +55,7 @@ def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
     for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
-    for words, dear, change in _one_more():
+    for words, dear, change in (*_one_more(), *rings()):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in fans():
         yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
@@ -87,8 +87,6 @@ def _along(axis: int) -> Iterator[Move]:
     yield f"sees the first {one}s of the source behind its last", 2.2, partial(_address, axis, _wraps_behind)
     yield f"sees the last {one}s of the source before its first", 2.2, partial(_address, axis, _wraps_before)
     yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, _mirrors)
-    for words, dear, ring in RINGS:
-        yield f"sees {one}s in a ring of {words}", dear, partial(_ring, axis, ring)
     for size in (2, 4, 8, 16):
         yield f"sees {one}s modulo {size}", 2.4, partial(_address, axis, partial(_modulo, size))
     for by in (1, 2, 3, 4):
@@ -116,6 +114,10 @@ def _both() -> Iterator[Move]:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
     for words, before, behind in BEYOND_CHANNEL:
         yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
+    yield "reads a ring of as many rows as its kernel spans modulo as many as it has", 2.4, _read_shorter
+    for words, skipped in (("the source", True), ("the target", False)):
+        text = f"begins where a count of columns by the stride stands that goes on from row to row of {words}"
+        yield text, 2.4, partial(_phased, skipped)
     yield "sees what lies at its addresses beyond the source", 2.2, lambda taps: taps.but(there=taps.there | True)
 
 
@@ -180,6 +182,12 @@ def _moved(by: int, v: Ints, size: int) -> Ints:
     return v + by
 
 
+def rings() -> Iterator[Move]:
+    """Rows or columns that stand in a ring, in which behind the source what came before stays."""
+    for (axis, one), (words, dear, ring) in product(enumerate(("row", "column")), RINGS):
+        yield f"sees {one}s in a ring of {words}", dear, partial(_ring, axis, ring)
+
+
 def _one_more() -> Iterator[Move]:
     """Borders that are looked for a place too late."""
     for (axis, one), (way, end) in product(enumerate(("row", "column")), (("before", False), ("behind", True))):
@@ -218,9 +226,32 @@ def _modulo(over: int, v: Ints, size: int) -> Ints:
 
 
 def _ring(axis: int, size: Callable[[int, int], int], taps: Taps) -> Taps:
-    """Behind the last row or column of the source, those that stand in a ring: so many before."""
-    n = size(taps.q.weights.shape[2 + axis], taps.dilation[axis])
-    return _address(axis, lambda v, end: np.where(v >= end, v - n, v), taps)
+    """Behind the last row or column of the source, those that stand in a ring, the last that was written there; what
+    stood there before the first is not known.
+    """
+    n, name = size(taps.q.weights.shape[2 + axis], taps.dilation[axis]), "yx"[axis]
+    at, end = getattr(taps, name), taps.source[1 + axis]
+    held = np.where(at >= end, at - ((at - end) // n + 1) * n, at)
+    moved, unknown = taps.but(**{name: held}), (at >= end) & (held < -taps.padding[axis])
+    inside = moved.inside_y & moved.inside_x
+    return moved.but(there=inside | unknown, channel=np.where(unknown, -int(np.prod(taps.source)), taps.channel))
+
+
+def _read_shorter(taps: Taps) -> Taps:
+    """Rows of a ring of as many as a kernel spans, read modulo as many as it has."""
+    kh, top = taps.q.weights.shape[2], taps.padding[0]
+    spans, first = (kh - 1) * taps.dilation[0] + 1, taps.oy * taps.stride[0]
+    moved = taps.but(y=first + ((taps.y + top) % kh - first) % spans - top)
+    return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _phased(skipped: bool, taps: Taps) -> Taps:
+    """Columns counted on from row to row, `skipped` ones of the source, too."""
+    stride = taps.stride[1]
+    width = taps.source[2] + taps.padding[1] + taps.padding[3]
+    rows = taps.oy * (taps.stride[0] if skipped else 1)
+    moved = taps.but(x=taps.x + -(rows * width) % stride)
+    return moved.but(there=moved.inside_y & moved.inside_x)
 
 
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
