@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from fsref.conformance.driven import VERDICTS, Driven, owner
+from fsref.conformance.driven import DIFFERS, VERDICTS, Driven, owner
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.errors import shown
@@ -170,6 +170,8 @@ class Report(Shown):
         hints = self.hints
         told = f"{hints.explained:,} of {plural(hints.judged, 'case')} judged"
         told += f", of {hints.differing:,} that differ" if hints.judged < hints.differing else " that differ"
+        if (more := hints.differing - sum(one.verdict == DIFFERS for one in self.driven)) > 0:
+            told += f", {more:,} of them asked for this alone"
         return told + ("; none of them tells these causes apart" if len(hints.hints) > 1 else "")
 
     def _others(self) -> list[Fact]:
