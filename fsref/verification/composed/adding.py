@@ -13,7 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.adding import additions
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.relation import Change, Mask, Part, held
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
@@ -71,7 +71,7 @@ def _ruled_out(rule: Rule, first: bool, part: Part) -> bool:
     v = bias if first else 0 * bias
     for more in steps:
         v = rule(v, more)
-    return bool((v if first else v + bias) != seen)
+    return bool(held(part.scene, v if first else v + bias) != seen)
 
 
 @lru_cache(maxsize=16)

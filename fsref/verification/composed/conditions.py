@@ -131,7 +131,8 @@ def _of_turn(name: str, values: Ints, kind: str = "places") -> Iterator[Conditio
         if (over == over[0]).all():
             at = int(over[0])
             word = f"in {('even', 'odd')[at]} {name}s" if n == 2 else f"in {name}s {at}, {at + n}, {at + 2 * n}, ..."
-            yield Condition(word, 1.6 if n == 2 else 2.2, here(lambda v, n=n, at=at: v % n == at))
+            dear = 2.4 if kind == "facts" else 1.6 if n == 2 else 2.2
+            yield Condition(word, dear, here(lambda v, n=n, at=at: v % n == at))
 
 
 def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Condition]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -54,13 +54,19 @@ def fit(part: Part, held: Sequence[Held]) -> bool:
     return found is None or not (part.unlike(found) & (found != UNSAID)).any()
 
 
+@lru_cache(maxsize=512)
+def _gives(change: Change, part: Part) -> Ints | None:
+    """What a change gives of one projection, which is asked for under one condition after another."""
+    return change.gives(part)
+
+
 def _given(held: Sequence[Held], part: Part) -> Ints | None:
     """What changes give of several projections, each made where its conditions hold; None where they say nothing."""
     total, said = 0 * part.right, np.ones(len(part.right), np.bool_)
     for one in part.each:
         own = one.right
         for change, conditions in held:
-            wrong = change.gives(one)
+            wrong = _gives(change, one)
             if wrong is None:
                 return None
             rows = {kind: dict(getattr(one, kind)) for kind in KINDS}

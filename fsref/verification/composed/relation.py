@@ -57,10 +57,16 @@ class Part(Brief):
         missed: Mask = result != self.seen
         if self.beside is None or self.scene.bits is None or not missed.any():
             return missed
-        bits, beyond = self.scene.bits
         whole = np.where(missed & (result != UNSAID), self.beside + result, 0)
-        held = {"wrap": wrapped, "saturate": saturated}.get(beyond)
-        return missed if held is None else missed & (held(whole, bits) != self.beside + self.seen)
+        unlike: Mask = held(self.scene, whole) != self.beside + self.seen
+        return missed & unlike
+
+
+def held(scene: Scene, values: Ints) -> Ints:
+    """Membranes as the accumulators of a chip hold them, where it tells how many bits these have."""
+    bits, beyond = scene.bits or (0, "")
+    of = {"wrap": wrapped, "saturate": saturated}.get(beyond)
+    return values if of is None else of(values, bits)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,6 +21,7 @@ SIMPLE = 1.6  # how dear a condition on so few may be
 NEARLY = 0.3  # by which words are as short as others
 CHEAP = 3.0  # changes with which three are tried,
 PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
+FACTS = 8  # conditions beside which facts of the network are tried, where projections deliver together
 APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
 SAID = 16  # rows that are wrong of which a change says something, or half of them
@@ -55,25 +56,36 @@ def fitting(relation: Relation) -> list[Composed]:
         if len(misses) < len(wrong):
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
-        if not any(miss.any() for miss in missed):
-            if (more := _apart_from(relation, [(change, ())])) is not None:
-                found.append(_composed(relation, change.text, change.dear, unsaid + more))
-                best = min(best, change.dear)
-            continue
-        if known is None:
+        if known is None and (relation.merged or any(miss.any() for miss in missed)):
             known = list(conditions(_rows(relation, wrong)))
-        parted += 1
-        for chosen in _parting(known, relation, missed, count, change.dear, parted):
-            if (more := _apart_from(relation, [(change, chosen)])) is None:
-                continue
-            words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
-            found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid + more))
+        chosen: Iterator[tuple[Condition, ...]] = iter([()])
+        if any(miss.any() for miss in missed):
+            parted += 1
+            chosen = _parting(known or [], relation, missed, count, change.dear, parted)
+        for here, more in _where_merged(change, chosen, known or [], relation):
+            words, dear = ", ".join((change.text, *(each.text for each in here))), sum(each.dear for each in here)
+            found.append(_composed(relation, words, change.dear + dear, unsaid + more))
             best = min(best, change.dear + dear)
     if count and not found and relation.two:
         for both in halves(relation, changes):
-            if (more := _apart_from(relation, [(own, [where]) for own, where in both])) is not None:
-                found.append(_both(relation, *both, more))
+            if (apart := _apart_from(relation, [(own, [where]) for own, where in both])) is not None:
+                found.append(_both(relation, *both, apart))
     return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
+
+
+def _where_merged(
+    change: Change, chosen: Iterable[tuple[Condition, ...]], known: list[Condition], relation: Relation
+) -> Iterator[tuple[tuple[Condition, ...], tuple[Scene, ...]]]:
+    """The conditions under which a change gives what several projections delivered together, too: those chosen, or a
+    fact of the network beside them; and the scenes apart from which it does.
+    """
+    for tried, here in enumerate(chosen):
+        if (more := _apart_from(relation, [(change, here)])) is not None:
+            yield here, more
+        elif tried < FACTS:
+            for fact in (each for each in known if each.fact and each not in here):
+                if (more := _apart_from(relation, [(change, (*here, fact))])) is not None:
+                    yield (*here, fact), more
 
 
 def _apart_from(relation: Relation, held: Sequence[Held]) -> tuple[Scene, ...] | None:

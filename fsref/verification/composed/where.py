@@ -119,6 +119,11 @@ def weights() -> Iterator[Some[Ints]]:
     yield Some(" that is even", 2, lambda w: w % 2 == 0)
     yield Some(" that is odd", 2, lambda w: w % 2 == 1)
     yield from (Some(f" {value}", 2.2, partial(np.equal, value)) for value in VALUES)
+    yield from (Some(f" that is a multiple of {n}", 2.1, partial(_multiple, n)) for n in (4, 8, 16, 32))
+
+
+def _multiple(n: int, w: Ints) -> Mask:
+    return np.asarray(w % n == 0)
 
 
 def along(axis: int, each: Some[int], shape: tuple[int, ...]) -> Mask:
