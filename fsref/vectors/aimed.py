@@ -20,6 +20,7 @@ from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import SCOPES, Case, case_of, units, wanted
+from fsref.vectors.chains import CHAIN
 from fsref.vectors.drawing import Draws, membranes
 from fsref.vectors.flags import flagged, gets, scene_of
 from fsref.vectors.forms import forms, made
@@ -193,11 +194,11 @@ def weighed(
         rows = [[c for c in weighing if c.case.scope == scope] for scope in ("network", "population")]
         for row in rows:
             for place, candidate in enumerate(row):
-                # Which candidates are in again shows in another image alone (POOL-1); what a membrane kept, and what
-                # is wrong in every so many images (NET-6), in a row.
+                # Which candidates are in again shows in another image alone (POOL-1), and what a membrane keeps of a
+                # neuron without a bias; what is wrong in every so many images (NET-6), in a row.
                 if len(row) >= ROW:
                     candidate.kinds |= {("row", place), ("row", place, row[0].case.scope)}
-                elif candidate.case.net.pools:
+                elif candidate.case.net.pools or form_of(candidate.case.net) == CHAIN:
                     candidate.kinds.add((candidate.case.net.id, place > 0))
         made += weighing
     return made

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+import numpy as np
+
 from fsref.law.network import Network
-from fsref.law.populations import FS, Population
+from fsref.law.neuron import Table
+from fsref.law.populations import FS, Population, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.vectors.room import Room
 
 Window: TypeAlias = tuple[Pair, Pair, Padding]  # kernel, stride and padding
+CHAIN = "chain"  # how their names begin
 WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its dilation, and outputs
     (((3, 2), (1, 2), (2, 1, 3, 0)), (2, 1), 6),
     (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
@@ -20,19 +25,23 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
 
 
 def chains() -> Iterator[Callable[[Room], Network]]:
-    """The forms of chains: each window in each of the first three places, and dense ones, pooled or not, behind."""
+    """The forms of chains: each window and each table in each of the first three places, and dense ones, pooled or not,
+    behind.
+    """
     for first in range(len(WINDOWS)):
         yield partial(chain, convs=3, dense=0, first=first)
     yield partial(chain, convs=2, dense=2, first=1)
     yield partial(chain, convs=1, dense=3, first=2)
-    yield partial(chain, convs=0, dense=4, first=0)
+    for first in range(3):
+        yield partial(chain, convs=0, dense=4, first=first)
 
 
 def chain(room: Room, convs: int, dense: int, first: int) -> Network:
     """So many convolutions one behind the other, each with all that windows have, from the `first` of `WINDOWS` on;
     then a pooled dense, where a dense follows; then so many of these.
     """
-    given = room.given(room.shape(4, 9, 8) if convs else room.shape(40, 1, 1), 6)
+    room = replace(room, deeper=False)  # places count from the input
+    given = room.given(room.shape(4, 9, 8) if convs else wide(room), 6)
     layers: list[Population] = [given]
     joined: list[Projection] = []
     for i in range(convs + dense):
@@ -48,12 +57,30 @@ def chain(room: Room, convs: int, dense: int, first: int) -> Network:
             joined.append(Conv2d(source.name, name, weights, stride, padding, dilation, groups))
         else:
             outputs, places = room.count(37 - 2 * i), (1, 1)
-            if h * w > 1:
+            if h * w > 1 and convs:
                 joined.append(Dense(source.name, name, room.weights(outputs, c, bits=6), pooled=True))
             else:
                 joined.append(room.joined(source, name, room.weights(outputs, source.neurons, bits=6)))
-        layers.append(FS(name, (outputs, *places), room.relu(4 + i % 3, 85 - 20 * i, outputs)))
-    return room.network(f"chain_{convs}_{dense}_{first}", layers, joined)
+        layers.append(FS(name, (outputs, *places), table(room, (first + i) % 3, 4 + i % 3, 85 - 20 * i, outputs)))
+    return room.network(f"{CHAIN}_{convs}_{dense}_{first}", layers, joined)
+
+
+def wide(room: Room) -> Shape:
+    """The shape of an input of more neurons than a word has, which no whole words hold."""
+    shape = room.shape(45, 1, 1)
+    return shape if shape[0] > 32 else room.shape(5, 3, 3)
+
+
+def table(room: Room, kind: int, steps: int, theta: int, channels: int) -> Table:
+    """An FS-ReLU; one of which h and d alone differ by channel; one of which T alone does."""
+    if kind == 0 or room.chip.tables == "relu" or room.chip.theta_power_of_two:
+        return room.relu(steps, theta, channels)
+    steps, below = room.steps(steps), room.draws.below
+    powers = 1 << np.arange(steps - 1, -1, -1)
+    T, d = max(1, theta >> room.smaller) * powers[None], powers[None]
+    if kind == 1:
+        return room.table(T, T - below(9, channels, steps), d + below(3, channels, steps))
+    return room.table(T + below(9, channels, steps), T, d)
 
 
 def allowed(room: Room, kernel: Pair, stride: Pair, padding: Padding) -> tuple[Pair, Pair, Padding]:

@@ -12,6 +12,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, Readout
 from fsref.simulation.following import following
+from fsref.vectors.chains import CHAIN
 from fsref.vectors.drawing import edges, membranes
 from fsref.vectors.reaching import TURNING
 from fsref.vectors.room import COPY, INPUT, Room
@@ -101,5 +102,7 @@ def biased(net: Network, p: FS | Readout, wanted: Ints, room: Room, turn: int) -
     size = rows.shape[1]
     whole = size > 1 and room.chip.bias_map and room.draws.count % 2 == 0
     bias = rows.reshape(p.shape) if whole else rows[n, (n + turn) % size]
+    if net.name.startswith(CHAIN):  # a bias of 0 may be one that is not loaded
+        bias[3::4] = 0
     made = replace(p, bias=bias)
     return Network([made if q is p else q for q in net.populations], net.projections, net.name)
