@@ -198,6 +198,25 @@ def behind_a_count(spikes: Any) -> Any:
     return found
 
 
+def before_an_empty_word(spikes: Any) -> Any:
+    """Words of 8 neurons up to the first of a step that has no spike."""
+    found = spikes.copy()
+    for b, t in np.ndindex(*spikes.shape[:2]):
+        empty = [at for at in range(0, spikes.shape[2], 8) if not spikes[b, t, at : at + 8].any()]
+        if empty:
+            found[b, t, empty[0] :] = 0
+    return found
+
+
+def without_negative_words(spikes: Any) -> Any:
+    """Words of 8 neurons but those whose last one spikes."""
+    found = spikes.copy()
+    for b, t, at in np.ndindex(*spikes.shape[:2], spikes.shape[2] // 8):
+        if spikes[b, t, 8 * at + 7]:
+            found[b, t, 8 * at : 8 * at + 8] = 0
+    return found
+
+
 def skipped(r: Right) -> Any:
     """Steps without a spike do not count."""
     (q,) = UNITS_NET.into(r.p.name).values()
@@ -391,6 +410,8 @@ ADDRESSES: dict[str, tuple[str, Any]] = {
     "negative-products-one-lower": ("b", opening(one_lower)),
     "product-of-negatives-negative": ("both", opening(negative_twice)),
     "events-lost": ("b", read_events(behind_a_count)),
+    "scan-ends-at-an-empty-word": ("b", read_events(before_an_empty_word)),
+    "word-has-a-sign": ("b", read_events(without_negative_words)),
     "silent-steps-skipped": ("flat", opening(skipped)),
     "pooled-count-wraps": ("out", opening(counted_in_pairs)),
     "first-event-twice": ("flat", opening(first_twice)),

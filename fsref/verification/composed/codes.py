@@ -49,6 +49,8 @@ def coding(scene: Scene, fired: NDArray[np.bool_], d: Ints) -> Part | None:
         "doubles in each step": (d[-1:] << np.arange(len(d))[::-1, None, None, None]) * fired,
     }
     operands |= {name: np.asarray(given).sum(axis=1) for name, given in others.items()}
+    operands["is the OR of d"] = np.bitwise_or.reduce(each, axis=1)
+    operands["is the XOR of d"] = np.bitwise_xor.reduce(each, axis=1)
     operands["is that of the neuron before"] = moved(right, -1)
     values = {"the code": right, "the number of spikes": fired.sum(axis=1)}
     return part_of(scene, codes, right, operands, values, {"where it fires in all steps": fired.all(axis=1)})

@@ -22,6 +22,7 @@ from fsref.verification.composed.codes import codes_otherwise, coding, sending
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.earlier import is_known
+from fsref.verification.composed.gathering import gathers_otherwise
 from fsref.verification.composed.gating import gates_otherwise, gating
 from fsref.verification.composed.landing import lands_otherwise
 from fsref.verification.composed.lanes import lanes_otherwise
@@ -88,6 +89,7 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from windows_otherwise()
     yield from lands_otherwise()
     yield from lanes_otherwise()
+    yield from gathers_otherwise()
 
 
 def _gates(parts: Sequence[Part]) -> Iterator[Change]:
@@ -299,7 +301,7 @@ def _as_seen(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
     """Neurons that fire in the steps in which they sent a spike."""
     yield "firing", firing(scene, p, own)
     if (part := resetting(scene, p, own)) is not None:
-        yield "reset", part
+        yield "reset", replace(part, beside=0 * part.right)
 
 
 def _as_run(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
@@ -315,7 +317,7 @@ def _as_fired(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
     z = reference.fire(own.before[:, 0], p.table)[0]
     yield "sent", sent(scene, own.fired, z)
     if (part := resetting(scene, p, replace(own, fired=z))) is not None:
-        yield "reset", part
+        yield "reset", replace(part, beside=0 * part.right)
 
 
 def _stepped(scenes: Sequence[Scene], of_sums: bool, fired: Fired = _as_seen) -> dict[str, list[Part]]:
@@ -347,7 +349,8 @@ def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterat
         sums = scene.their_sums or scene.sums
         if scene.their_sums:
             for name, values in sums.items():
-                yield _along(scene, name, values)
+                kind, part = _along(scene, name, values)
+                yield kind, replace(part, beside=0 * part.right)
         if seen is not None and not scene.sums_alone:
             part = opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
             yield "opening", replace(part, beside=0 * part.right)

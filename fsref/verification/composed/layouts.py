@@ -13,6 +13,7 @@ from fsref.verification.composed.where import others
 
 NAMES = ("outputs", "inputs", "kernel rows", "kernel columns")  # of weights (O, I, kh, kw)
 ROUNDED = (2, 4, 8, 16)  # words of a row that begin anew
+WORDS, WRAPPED = (4, 8, 16), (32, 64, 128, 256)  # weights in a word, and values of a pitch
 GROUPS = (2, 4, 8)  # weights of a word
 Layout = tuple[str, float, Callable[[Ints], Ints]]
 
@@ -40,8 +41,33 @@ def layouts() -> Iterator[Layout]:
     yield "of kernel rows are read as far apart as there are kernel rows", 2.3, _tall
     for other in [*others("weight")][7:]:
         yield f"are each read at the address of {other.text}", other.dear + 0.2, partial(_at, other.of)
+    for n in WORDS:
+        words = f"of outputs lie in whole words of {n}, and are read as if they began with whole words of inputs alone"
+        yield words, 2.4, partial(_cut, n)
+    for n in WRAPPED:
+        yield f"of outputs are read as if the number of inputs were taken modulo {n}", 2.4, partial(_wrapped, n)
     for n in GROUPS:
         yield f"of each word of {n} are read in reverse", 2.2, partial(_turned, n)
+
+
+def _cut(n: int, w: Ints) -> Ints:
+    """Rows of whole words, the last filled with 0, of which each begins as many words behind the one before as the
+    inputs fill.
+    """
+    rows = w.reshape(len(w), -1)
+    count = rows.shape[1]
+    lying = np.pad(rows, ((0, 0), (0, -count % n))).ravel()
+    at = np.arange(len(rows))[:, None] * (count // n * n) + np.arange(count)
+    found: Ints = lying[at].reshape(w.shape)
+    return found
+
+
+def _wrapped(n: int, w: Ints) -> Ints:
+    """Rows whose pitch has too few bits."""
+    rows = w.reshape(len(w), -1)
+    count = rows.shape[1]
+    found: Ints = rows.ravel()[np.arange(len(rows))[:, None] * (count % n) + np.arange(count)].reshape(w.shape)
+    return found
 
 
 def _read(order: tuple[int, ...], w: Ints) -> Ints:

@@ -51,6 +51,7 @@ def fit(part: Part, held: Sequence[Held]) -> bool:
     say something of it.
     """
     found = _given(held, part)
+    found = None if found is None else part.settled(found)
     return found is None or not (part.unlike(found) & (found != UNSAID)).any()
 
 

@@ -37,6 +37,7 @@ from fsref.verification.composed.where import Other
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
+COUNTED = (4, 8, 16)  # steps behind which a counter begins again
 SHIFTS = range(1, 13)  # of leaks
 
 
@@ -124,6 +125,7 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of the other of two steps": rows[np.minimum(np.arange(len(rows)) ^ 1, len(rows) - 1)],
         }
     return found | {
+        "T of the last step of the neuron before": moved(np.broadcast_to(T[-1:], (1, *before.shape[2:])), -1),
         "v of the neuron before": moved(before, -1),
         "v of the next neuron": moved(before, 1),
         "v of the step before": shifted(before, -1, 1),
@@ -201,6 +203,8 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be done instead of comparing v with T."""
     yield Change("yours does not fire", 1, lambda part: 0 * part.seen)
     yield Change("yours fires", 1, lambda part: 0 * part.seen + 1)
+    for n in COUNTED:
+        yield Change(f"yours fires in as many steps as K modulo {n} alone", 2, partial(_counted, n))
     v, T = column("v"), column("T")
     for name in parts[0].operands:
         if name.startswith(("T ", "h")):
@@ -220,6 +224,12 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield _compares(text, each.dear + 1.5, becoming(each, v), becoming(each, T))
         apart = becoming(each, lambda given: given["v"] - given["T"])
         yield _compares(f"in yours v - T {each.text} for that", each.dear + 1.5, apart, lambda given: 0 * given["T"])
+
+
+def _counted(n: int, part: Part) -> Ints:
+    """Firing in the first steps alone, as many as a counter of too few bits lets run."""
+    steps = (part.facts["K"] - 1) % n + 1
+    return np.where(part.places["step"] < steps, part.right, 0)
 
 
 def _compares(text: str, dear: float, v: Take, T: Take) -> Change:

@@ -16,6 +16,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Conv2d, sum_pool
 from fsref.verification.composed.earlier import is_known
+from fsref.verification.composed.lines import rings
 from fsref.verification.composed.pool_rules import (
     Rule,
     Windows,
@@ -29,7 +30,7 @@ from fsref.verification.composed.relation import Change, Mask, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
 from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import some
-from fsref.verification.composed.windows import moves, rings
+from fsref.verification.composed.windows import moves
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import in_order
 from fsref.verification.taps import Taps, taps_of

@@ -49,8 +49,7 @@ class Part(Brief):
     @cached_property
     def wrong(self) -> Mask:
         """Which rows are not right."""
-        found: Mask = self.seen != self.right
-        return found
+        return self.unlike(self.right)
 
     def unlike(self, result: Ints) -> Mask:
         """In which rows a result is not what was seen, as far as an accumulator holds it."""
@@ -60,6 +59,16 @@ class Part(Brief):
         whole = np.where(missed & (result != UNSAID), self.beside + result, 0)
         unlike: Mask = held(self.scene, whole) != self.beside + self.seen
         return missed & unlike
+
+    def settled(self, result: Ints) -> Ints:
+        """A result; UNSAID where it is beyond the ends of accumulators that saturate: there the order of additions
+        decides.
+        """
+        if self.beside is None or self.scene.bits is None or self.scene.bits[1] != "saturate":
+            return result
+        whole = np.where(result != UNSAID, self.beside + result, 0)
+        beyond = (held(self.scene, whole) != whole) & self.unlike(result)
+        return np.where(beyond, UNSAID, result)
 
 
 def held(scene: Scene, values: Ints) -> Ints:

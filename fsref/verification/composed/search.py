@@ -114,6 +114,7 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
         if change.ruled_out(part):
             break
         result = change.gives(part)
+        result = None if result is None else part.settled(result)
         miss = None if result is None else part.unlike(result)
         if result is None:
             whole += int(own.sum())

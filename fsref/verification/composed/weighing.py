@@ -20,6 +20,7 @@ from fsref.verification.composed.where import Other, Some, others, some, sources
 CHEAP = 4.6  # words of a weight and what becomes of it
 PLAIN, LOSING = 2.0, ("is 0", "is doubled", "has the other sign")  # of what becomes of products of some spikes
 FAR = 4.65  # and of one that is another
+LANES, SIGNED = (2, 4, 8), (4, 5, 6, 7, 8, 12, 16)  # weights in a word, and bits of each
 MOST_PLANES = 128  # that one change of products delivers
 DRIFTS = {1: "output", 2: "two outputs", 4: "four outputs", 8: "eight outputs"}
 SIGNS: tuple[Some[Ints], ...] = (
@@ -36,6 +37,11 @@ def weights_otherwise() -> Iterator[Change]:
         if where.dear + each.dear < CHEAP:
             text = f"in yours a weight{where.text} {each.text}"
             yield Change(text, each.dear + 0.5 + where.dear, partial(_become, each, where))
+    for lanes, bits in product(LANES, SIGNED):
+        for at in range(lanes):
+            where = Some(f" of inputs {at}, {at + lanes}, ...", 0, partial(_of_lane, lanes, at))
+            change = partial(_become, Becomes(f"has {bits} bits without a sign", 0, partial(_unsigned, bits)), where)
+            yield Change(f"in yours a weight{where.text} has {bits} bits without a sign", 2.6, change)
     for axis, name in enumerate(("output", "input", "kernel row", "kernel column")):
         for other, where in product(list(others(name)), some_weights):
             if where.dear + other.dear < FAR and (not where.dear or where.text.startswith(" of")):
@@ -51,6 +57,15 @@ def weights_otherwise() -> Iterator[Change]:
             yield Change(text, 3, partial(_weigh, partial(_drifted, rise, by), some_weights[0]))
         text = f"in yours the address of a weight is one too {'high' if by > 0 else 'low'}"
         yield Change(text, 2, partial(_weigh, partial(_rolled, by), some_weights[0]))
+
+
+def _of_lane(lanes: int, at: int, w: Ints) -> Mask:
+    here = np.arange(w.shape[1]) % lanes == at
+    return np.broadcast_to(here[:, None, None], w.shape)
+
+
+def _unsigned(bits: int, v: Ints) -> Ints:
+    return v & ((1 << bits) - 1)
 
 
 def _first_group(part: Part) -> Ints:

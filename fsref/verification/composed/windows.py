@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import Read, read_of, rows_of
+from fsref.verification.composed.lines import Move, counted, rings
 from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.tiles import fans, tiles
 from fsref.verification.taps import Taps, taps_of
 
-Move: TypeAlias = tuple[str, float, Callable[[Taps], Taps]]  # what windows do, in words, how dear, and their products
 EXCHANGED = ("stride", "dilation", "padding")
 OUTSIDE: tuple[tuple[str, float, Callable[[Read], Ints]], ...] = (
     ("a spike of the first step", 2.2, lambda read: read.d[0]),
@@ -40,22 +40,14 @@ LIKE: tuple[tuple[str, float, Callable[[Sequence[Conv2d], int], Conv2d]], ...] =
     ("the conv2d before", 2.1, lambda every, at: every[max(at - 1, 0)]),
     ("the last conv2d", 2.2, lambda every, at: every[-1]),
 )
-RINGS: tuple[tuple[str, float, Callable[[int, int], int]], ...] = (  # from the size and dilation of a kernel
-    ("as many as its kernel has", 2.2, lambda n, apart: n),
-    ("as many as its kernel spans", 2.2, lambda n, apart: (n - 1) * apart + 1),
-    (
-        "as many as its kernel spans, or the next power of two",
-        2.3,
-        lambda n, apart: 1 << ((n - 1) * apart).bit_length(),
-    ),
-)
 
 
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
     for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
-    for words, dear, change in (*_one_more(), *rings()):
+    of_channel = "takes the weight that its channel has in the source, not in its group", 2.0, _of_source_channel
+    for words, dear, change in (*_one_more(), *rings(), of_channel):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in fans():
         yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
@@ -114,10 +106,9 @@ def _both() -> Iterator[Move]:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
     for words, before, behind in BEYOND_CHANNEL:
         yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
-    yield "reads a ring of as many rows as its kernel spans modulo as many as it has", 2.4, _read_shorter
-    for words, skipped in (("the source", True), ("the target", False)):
-        text = f"begins where a count of columns by the stride stands that goes on from row to row of {words}"
-        yield text, 2.4, partial(_phased, skipped)
+    yield from counted()
+    for axis, one in enumerate(("row", "column")):
+        yield f"begins at the first {one} where it would before it", 2.2, partial(_clamped, axis)
     yield "sees what lies at its addresses beyond the source", 2.2, lambda taps: taps.but(there=taps.there | True)
 
 
@@ -133,6 +124,8 @@ def _turning() -> Iterator[Move]:
     for n in TILES:
         yield f"reads the group of the first output of its tile of {n}", 2.2, partial(_of_first, n, True)
         yield f"reads the group of the first neuron of its {n}", 2.2, partial(_of_first, n, False)
+    for n in TILES:
+        yield f"takes the weight of its place in the kernel modulo {n}", 2.3, partial(_of_kernel_modulo, n)
     yield "takes its kernel rows backwards in odd columns", 2.6, partial(_backwards, 2)
     yield "takes its kernel columns backwards in odd rows", 2.4, partial(_backwards, 3)
 
@@ -182,12 +175,6 @@ def _moved(by: int, v: Ints, size: int) -> Ints:
     return v + by
 
 
-def rings() -> Iterator[Move]:
-    """Rows or columns that stand in a ring, in which behind the source what came before stays."""
-    for (axis, one), (words, dear, ring) in product(enumerate(("row", "column")), RINGS):
-        yield f"sees {one}s in a ring of {words}", dear, partial(_ring, axis, ring)
-
-
 def _one_more() -> Iterator[Move]:
     """Borders that are looked for a place too late."""
     for (axis, one), (way, end) in product(enumerate(("row", "column")), (("before", False), ("behind", True))):
@@ -225,33 +212,26 @@ def _modulo(over: int, v: Ints, size: int) -> Ints:
     return np.where(v >= 0, v % over, v)
 
 
-def _ring(axis: int, size: Callable[[int, int], int], taps: Taps) -> Taps:
-    """Behind the last row or column of the source, those that stand in a ring, the last that was written there; what
-    stood there before the first is not known.
-    """
-    n, name = size(taps.q.weights.shape[2 + axis], taps.dilation[axis]), "yx"[axis]
-    at, end = getattr(taps, name), taps.source[1 + axis]
-    held = np.where(at >= end, at - ((at - end) // n + 1) * n, at)
-    moved, unknown = taps.but(**{name: held}), (at >= end) & (held < -taps.padding[axis])
-    inside = moved.inside_y & moved.inside_x
-    return moved.but(there=inside | unknown, channel=np.where(unknown, -int(np.prod(taps.source)), taps.channel))
-
-
-def _read_shorter(taps: Taps) -> Taps:
-    """Rows of a ring of as many as a kernel spans, read modulo as many as it has."""
-    kh, top = taps.q.weights.shape[2], taps.padding[0]
-    spans, first = (kh - 1) * taps.dilation[0] + 1, taps.oy * taps.stride[0]
-    moved = taps.but(y=first + ((taps.y + top) % kh - first) % spans - top)
+def _clamped(axis: int, taps: Taps) -> Taps:
+    """No window begins before the source: its places are those behind the first."""
+    name, at = "yx"[axis], (taps.r, taps.c)[axis] * taps.dilation[axis]
+    moved = taps.but(**{name: np.maximum(getattr(taps, name) - at, 0) + at})
     return moved.but(there=moved.inside_y & moved.inside_x)
 
 
-def _phased(skipped: bool, taps: Taps) -> Taps:
-    """Columns counted on from row to row, `skipped` ones of the source, too."""
-    stride = taps.stride[1]
-    width = taps.source[2] + taps.padding[1] + taps.padding[3]
-    rows = taps.oy * (taps.stride[0] if skipped else 1)
-    moved = taps.but(x=taps.x + -(rows * width) % stride)
-    return moved.but(there=moved.inside_y & moved.inside_x)
+def _of_kernel_modulo(n: int, taps: Taps) -> Taps:
+    """Weights whose place in the kernel has too few bits."""
+    _, inputs, kh, kw = taps.sizes
+    return taps.but(weight=(taps.o * inputs + taps.i) * kh * kw + (taps.r * kw + taps.c) % n)
+
+
+def _of_source_channel(taps: Taps) -> Taps:
+    """Weights of the channel of the source, where those of its group are meant; what lies behind all is not known."""
+    _, inputs, kh, kw = taps.sizes
+    weight = ((taps.o * inputs + taps.channel) * kh + taps.r) * kw + taps.c
+    unknown = weight >= taps.q.weights.size
+    channel = np.where(unknown & taps.there, -int(np.prod(taps.source)), taps.channel)
+    return taps.but(weight=np.where(unknown, 0, weight), channel=channel)
 
 
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:

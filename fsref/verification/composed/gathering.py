@@ -1,0 +1,138 @@
+"""Layers that gather whole codes: products of a code and a weight, and sums of a channel before their weight
+(CONFORM-7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.delivering import delivered, read_of, rows_of
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.values import BECOMES, Becomes
+from fsref.verification.composed.where import Some
+
+CHEAP = 3.6  # words of a product and what becomes of it
+MOST = 128  # values of weights that are tried
+GROUPS = (4, 8, 16)  # of neighbours that are skipped together
+SIGNS: tuple[Some[Ints], ...] = (
+    Some("", 0, lambda v: np.ones(v.shape, np.bool_)),
+    Some(" below 0", 1, lambda v: v < 0),
+    Some(" above 0", 1, lambda v: v > 0),
+)
+Skipped = Callable[[Ints], Mask]  # from codes in groups (..., n)
+SKIPPED: tuple[tuple[str, Skipped], ...] = (
+    ("those of the first half are", lambda codes: ~np.asarray(codes[..., : codes.shape[-1] // 2].any(axis=-1))),
+    ("those of the second half are", lambda codes: ~np.asarray(codes[..., codes.shape[-1] // 2 :].any(axis=-1))),
+    ("that of the first is", lambda codes: np.asarray(codes[..., 0] == 0)),
+    ("that of the last is", lambda codes: np.asarray(codes[..., -1] == 0)),
+)
+LOOPS: tuple[tuple[str, Callable[[int, int], tuple[int, int]]], ...] = (  # from rows and columns
+    ("as many columns as there are rows", lambda rows, columns: (rows, rows)),
+    ("as many rows as there are columns", lambda rows, columns: (columns, columns)),
+    ("as many rows as there are columns, and columns as there are rows", lambda rows, columns: (columns, rows)),
+)
+COLUMNS: tuple[tuple[str, Callable[[Ints, int, int], Ints]], ...] = (  # from neurons, channels and places
+    ("is its address shifted as by the next lower power of two", lambda n, c, size: n >> (size.bit_length() - 1)),
+    ("is its address shifted as by the next higher power of two", lambda n, c, size: n >> (size - 1).bit_length()),
+    ("is its address modulo the number of channels", lambda n, c, size: n % c),
+)
+
+
+def gathers_otherwise() -> Iterator[Change]:
+    """What may become of products and sums of whole codes."""
+    for each, sign in product(BECOMES, SIGNS):
+        if each.dear + sign.dear < CHEAP:
+            text = f"in yours the product of a code and a weight{sign.text} {each.text}"
+            yield Change(text, each.dear + 1.2 + sign.dear, partial(_multiply, each, sign))
+    for n, (words, some) in product(GROUPS, SKIPPED):
+        text = f"in yours the codes of {n} neighbours are lost where {words} 0"
+        yield Change(text, 2.3, partial(_skipped, n, some))
+    for each in BECOMES:
+        text = f"in yours the sum of the codes of a channel {each.text}, before its weight"
+        yield Change(text, each.dear + 1, partial(_summed, each))
+    for words, loops in LOOPS:
+        yield Change(f"in yours the sum of a channel goes over {words}", 2, partial(_looped, loops))
+    for words, column in COLUMNS:
+        yield Change(f"in yours the channel whose weight a neuron has {words}", 2, partial(_weighed, column))
+
+
+def _multiply(each: Becomes, sign: Some[Ints], part: Part) -> Ints | None:
+    read = read_of(part)
+    values = np.unique(read.weights[sign.of(read.weights) & (read.weights != 0)])
+    if len(values) > MOST:
+        return None
+    found, codes = part.right, read.codes
+    if _pooled(part):  # the sum of a channel is one code
+        codes = np.zeros_like(read.codes)
+        codes[:, :, 0, 0] = read.codes.sum(axis=(2, 3))
+    for v in values.tolist():
+        plane = np.where(codes != 0, each.of(v * codes) - v * codes, 0)
+        if plane.any():
+            found = found + delivered(part, read.by((read.weights == v).astype(np.int64)), plane)
+    return found
+
+
+def _skipped(n: int, some: Skipped, part: Part) -> Ints:
+    read = read_of(part)
+    rows = read.codes.reshape(len(read.codes), -1)
+    count = rows.shape[1]
+    groups = np.pad(rows, ((0, 0), (0, -count % n))).reshape(len(rows), -1, n)
+    lost = np.repeat(some(groups), n, axis=1)[:, :count]
+    plane = np.where(lost, 0, rows).reshape(read.codes.shape)
+    return part.right if (plane == read.codes).all() else delivered(part, read.q, plane)
+
+
+def _pooled(part: Part) -> bool:
+    return bool(getattr(read_of(part).q, "pooled", False))
+
+
+def _more_of_channels(part: Part, more: Ints) -> Ints:
+    """What is delivered where the sums of channels are so much larger, (B, C)."""
+    read = read_of(part)
+    plane = np.zeros_like(read.codes)
+    plane[:, :, 0, 0] = more
+    return part.right + delivered(part, read.q, plane) if more.any() else part.right
+
+
+def _summed(each: Becomes, part: Part) -> Ints:
+    if not _pooled(part):
+        return part.right
+    sums = read_of(part).codes.sum(axis=(2, 3))
+    return _more_of_channels(part, each.of(sums) - sums)
+
+
+def _looped(loops: Callable[[int, int], tuple[int, int]], part: Part) -> Ints:
+    """Loops of other lengths over rows as far apart as they lie; what lies behind the source is not known."""
+    if not _pooled(part):
+        return part.right
+    codes = read_of(part).codes
+    _, channels, height, width = codes.shape
+    rows, columns = loops(height, width)
+    at = np.arange(rows)[:, None] * width + np.arange(columns) + height * width * np.arange(channels)[:, None, None]
+    flat = codes.reshape(len(codes), -1)
+    beyond = at >= flat.shape[1]
+    sums = np.where(beyond, 0, flat[:, np.where(beyond, 0, at)]).sum(axis=(2, 3))
+    found = _more_of_channels(part, sums - codes.sum(axis=(2, 3)))
+    return np.where(beyond.any(), UNSAID, found)
+
+
+def _weighed(column: Callable[[Ints, int, int], Ints], part: Part) -> Ints:
+    """Each neuron with the weight of another channel, around the end of the weights of an output; what lies behind
+    those of the last is not known.
+    """
+    if not _pooled(part):
+        return part.right
+    read = read_of(part)
+    flat, w = read.codes.reshape(len(read.codes), -1), read.weights.reshape(len(read.weights), -1)
+    outputs, channels = w.shape
+    at = column(np.arange(flat.shape[1]), channels, flat.shape[1] // channels)
+    address = np.arange(outputs)[:, None] * channels + at
+    beyond = address >= w.size
+    found = flat @ w.ravel()[np.where(beyond, 0, address)].T
+    unknown = ((flat != 0) @ beyond.T.astype(np.int64)) > 0
+    return rows_of(part, np.where(unknown, UNSAID, found)[:, :, None, None])
