@@ -43,6 +43,7 @@ def test_what_is_read_is_what_was_made(folder: Path, made: list[Pack]) -> None:
     assert len(made) == 1 and second is not first
     assert list(lines(first)) == list(lines(second)) == list(lines(MADE))
     assert [case.id for case in second.cases] == [case.id for case in MADE.cases]
+    assert [*second.bins.items()] == [*first.bins.items()]  # in the same order, as a report tells them
 
 
 def test_what_is_asked_otherwise_is_another_pack(

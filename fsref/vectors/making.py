@@ -73,7 +73,7 @@ def make(
     else:
         every = Counted([*chain(*drawn)], scopes, searches, chip)
         bins, not_found = counted.of_network(every)
-    return Pack(name, level, seed, chip, all_cases, rejects(all_cases[0].net), bins, not_found)
+    return Pack(name, level, seed, chip, all_cases, rejects(all_cases[0].net), dict(sorted(bins.items())), not_found)
 
 
 def of_pack(net: Network, pack: Pack, place: str) -> Coverage:
