@@ -5,6 +5,7 @@ by `conform`, which asks for more where few cases differ (CONFORM-6, CONFORM-7).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,22 +72,22 @@ class Layers:
             spikes[p.name], worth[p.name] = np.array(z), rows(table, channels, height * width)[2]
             found[f"{p.name}.spikes"] = (np.array(z) << np.arange(p.steps - 1, -1, -1)[:, None]).sum(axis=0)
             found[f"{p.name}.membranes"] = np.array(left)
-            found[f"{p.name}.codes"] = (d * spikes[p.name]).sum(axis=0)
+            found[f"{p.name}.codes"] = self.rule("code", number, lambda each: each.sum(axis=0))(d * spikes[p.name])
         return found
 
     def sums(self, net: Network, q: Any, number: int, spikes: Mapping[str, Any], worth: Mapping[str, Any]) -> Any:
         """What a projection delivers."""
         passed = self.rule("passed", number, lambda z: z)(spikes[q.source])
         product = self.rule("product", number, lambda w, z, d: w * (z * d).sum(axis=0))
+        w = self.rule("weights", number, lambda w: w)(q.weights.astype(np.int64))
         if not isinstance(q, Conv2d):
-            w = q.weights.astype(np.int64)
             if q.pooled:
                 size = net[q.source].neurons // w.shape[1]
                 w = np.repeat(w, size, axis=1)
             return np.array([sum(product(row, passed, worth[q.source])) for row in w])
         c, height, width = net[q.source].shape
         rows_out, columns_out = net[q.target].shape[1:]
-        outputs, inputs, kh, kw = q.weights.shape
+        outputs, inputs, kh, kw = w.shape
         z, d = (each.reshape(len(each), c, height, width) for each in (passed, worth[q.source]))
         found = []
         for o, oy, ox in np.ndindex(outputs, rows_out, columns_out):
@@ -96,7 +97,7 @@ class Layers:
                 y, x = self.rule("place", number, lambda y, x, *_: (y, x))(y, x - q.padding[1], oy, q, height, width)
                 if 0 <= y < height and 0 <= x < width:
                     at = (slice(None), slice(first, first + inputs), y, x)
-                    own += int(sum(product(q.weights[o, :, r, k].astype(np.int64), z[at], d[at])))
+                    own += int(sum(product(w[o, :, r, k], z[at], d[at])))
             beyond = oy * q.stride[0] - q.padding[0] + (kh - 1) * q.dilation[0] >= height
             found.append(self.rule("window", number, lambda own, *_: own)(own, o, beyond))
         return np.array(found)
@@ -113,6 +114,25 @@ def ringed(y: int, x: int, oy: int, q: Any, height: int, width: int) -> tuple[in
 def phased(y: int, x: int, oy: int, q: Any, height: int, width: int) -> tuple[int, int]:
     """Columns are counted on from row to row."""
     return y, x + -(oy * q.stride[0] * (width + q.padding[1] + q.padding[3])) % q.stride[1]
+
+
+def clamped(y: int, x: int, oy: int, q: Any, height: int, width: int) -> tuple[int, int]:
+    """A window that begins above the source begins at its first row."""
+    begins = oy * q.stride[0] - q.padding[0]
+    return y - min(begins, 0), x
+
+
+def modulo(y: int, x: int, oy: int, q: Any, height: int, width: int) -> tuple[int, int]:
+    """Rows of the kernel are as far from the first as they would be modulo as many as it has."""
+    begins = oy * q.stride[0] - q.padding[0]
+    return begins + (y - begins) % q.weights.shape[2], x
+
+
+def unsigned(w: Any) -> Any:
+    """Each eighth weight of a word has lost its sign."""
+    found = w.copy()
+    found[:, 7::8] &= 255
+    return found
 
 
 def without_carry(v: Any, more: Any) -> Any:
@@ -163,6 +183,10 @@ MISTAKES: dict[str, tuple[Layers, str]] = {
     "carry": (Layers(2, added=without_carry), "the carry into bit 8 is lost where projections are added to the bias"),
     "rows": (Layers(2, rows=of_next), "adds d of the next channel, in the first channel"),
     "one-low": (Layers(2, product=one_low), "a product by a weight below 0 is 1 too low"),
+    "clamped": (Layers(0, place=clamped), "begins at the first row where it would before it"),
+    "modulo": (Layers(1, place=modulo), "as far from its first as they would be modulo as many as it has"),
+    "or": (Layers(3, code=partial(np.bitwise_or.reduce, axis=0)), "yours is the OR of d"),
+    "unsigned": (Layers(0, weights=unsigned), "a weight of inputs 7, 15, ... has 8 bits without a sign"),
     "signed": (Layers(2, passed=signed), "loses a word of 8 neurons whose last one spikes"),
     "scanned": (Layers(0, passed=scanned), "ends at the first word of 8 neurons without one"),
 }
@@ -195,3 +219,12 @@ def test_a_mistake_in_one_layer_is_named(name: str) -> None:
     failed = sum(not one.passed for one in report.driven)
     said = "of them asked for this alone" in " ".join(str(report).split())
     assert said == (report.hints.differing > failed) == (failed < ENOUGH)
+
+
+def test_a_mistake_in_one_of_several_projections_is_named() -> None:
+    """Where no sums are told, what several projections deliver together says which of them is wrong."""
+    chip, words = MISTAKES["one-low"]
+    told = {**GREETING, "observables": ["opening", "spikes", "membranes", "codes"]}
+    report = conform(chip, greeting=told, examples=0)
+    assert report.first is not None and words in report.hints.hints[0].text
+    assert "in projection 2" in report.hints.hints[0].text
