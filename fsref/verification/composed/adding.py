@@ -18,6 +18,7 @@ from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
 CHEAP = 4.5  # words of an addition and what becomes of it
+FOLLOWED = 512  # additions at a neuron
 CARRIED = range(1, 33)  # bits whose carry may be lost
 BITS = range(6, 41)  # of sums that stay
 Pair: TypeAlias = Callable[[Ints, Ints], Mask]  # of the sum so far, and what is added
@@ -64,10 +65,14 @@ def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], 
 
 
 def _ruled_out(rule: Rule, first: bool, part: Part) -> bool:
-    """Whether one row that is wrong is not what follows when each addition is made by a rule."""
+    """Whether one row that is wrong is not what follows when each addition is made by a rule, or has too many to be
+    followed for each rule.
+    """
     if (one := _one_wrong(part)) is None:
         return False
     steps, bias, seen = one
+    if len(steps) > FOLLOWED:
+        return True
     v = bias if first else 0 * bias
     for more in steps:
         v = rule(v, more)

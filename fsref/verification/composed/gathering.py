@@ -36,10 +36,12 @@ LOOPS: tuple[tuple[str, Callable[[int, int], tuple[int, int]]], ...] = (  # from
     ("as many rows as there are columns", lambda rows, columns: (columns, columns)),
     ("as many rows as there are columns, and columns as there are rows", lambda rows, columns: (columns, rows)),
 )
-COLUMNS: tuple[tuple[str, Callable[[Ints, int, int], Ints]], ...] = (  # from neurons, channels and places
-    ("is its address shifted as by the next lower power of two", lambda n, c, size: n >> (size.bit_length() - 1)),
-    ("is its address shifted as by the next higher power of two", lambda n, c, size: n >> (size - 1).bit_length()),
-    ("is its address modulo the number of channels", lambda n, c, size: n % c),
+COLUMNS: tuple[tuple[str, Callable[[Ints, int, int, int], Ints]], ...] = (  # from neurons, channels, rows, columns
+    ("is its address shifted as by the next lower power of two", lambda n, c, h, w: n >> ((h * w).bit_length() - 1)),
+    ("is its address shifted as by the next higher power of two", lambda n, c, h, w: n >> (h * w - 1).bit_length()),
+    ("is its address modulo the number of channels", lambda n, c, h, w: n % c),
+    ("is its address divided by the number of rows, modulo that of channels", lambda n, c, h, w: n // h % c),
+    ("is its address divided by the number of columns, modulo that of channels", lambda n, c, h, w: n // w % c),
 )
 
 
@@ -121,7 +123,7 @@ def _looped(loops: Callable[[int, int], tuple[int, int]], part: Part) -> Ints:
     return np.where(beyond.any(), UNSAID, found)
 
 
-def _weighed(column: Callable[[Ints, int, int], Ints], part: Part) -> Ints:
+def _weighed(column: Callable[[Ints, int, int, int], Ints], part: Part) -> Ints:
     """Each neuron with the weight of another channel, around the end of the weights of an output; what lies behind
     those of the last is not known.
     """
@@ -130,7 +132,7 @@ def _weighed(column: Callable[[Ints, int, int], Ints], part: Part) -> Ints:
     read = read_of(part)
     flat, w = read.codes.reshape(len(read.codes), -1), read.weights.reshape(len(read.weights), -1)
     outputs, channels = w.shape
-    at = column(np.arange(flat.shape[1]), channels, flat.shape[1] // channels)
+    at = column(np.arange(flat.shape[1]), *read.codes.shape[1:])
     address = np.arange(outputs)[:, None] * channels + at
     beyond = address >= w.size
     found = flat @ w.ravel()[np.where(beyond, 0, address)].T

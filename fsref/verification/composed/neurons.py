@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,7 +37,6 @@ from fsref.verification.composed.where import Other
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
-COUNTED = (4, 8, 16)  # steps behind which a counter begins again
 SHIFTS = range(1, 13)  # of leaks
 
 
@@ -53,6 +52,24 @@ class Neurons(Brief):
     T: Ints
     h: Ints
     d: Ints
+
+
+def _k(scene: Scene, before: int) -> int:
+    """K of a population so many before in the load."""
+    names = [p.name for p in scene.net.populations]
+    return scene.net.steps[names[names.index(scene.population.name) - before]]
+
+
+def _modulo(n: int, scene: Scene) -> int:
+    """K as a counter of too few bits counts it."""
+    return (_k(scene, 0) - 1) % n + 1
+
+
+STEPS: tuple[tuple[str, float, Callable[[Scene], int]], ...] = (
+    *((f"K modulo {n}", 2.0, partial(_modulo, n)) for n in (4, 8, 16)),
+    ("K of the population before", 2.0, partial(_k, before=1)),
+    ("K of the input", 2.0, lambda scene: scene.net.input.steps),
+)
 
 
 def neurons_of(scene: Scene, p: FS) -> Neurons | None:
@@ -203,8 +220,8 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be done instead of comparing v with T."""
     yield Change("yours does not fire", 1, lambda part: 0 * part.seen)
     yield Change("yours fires", 1, lambda part: 0 * part.seen + 1)
-    for n in COUNTED:
-        yield Change(f"yours fires in as many steps as K modulo {n} alone", 2, partial(_counted, n))
+    for words, dear, steps in STEPS:
+        yield Change(f"yours fires in as many steps as {words} alone", dear, partial(_counted, steps))
     v, T = column("v"), column("T")
     for name in parts[0].operands:
         if name.startswith(("T ", "h")):
@@ -226,10 +243,9 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield _compares(f"in yours v - T {each.text} for that", each.dear + 1.5, apart, lambda given: 0 * given["T"])
 
 
-def _counted(n: int, part: Part) -> Ints:
-    """Firing in the first steps alone, as many as a counter of too few bits lets run."""
-    steps = (part.facts["K"] - 1) % n + 1
-    return np.where(part.places["step"] < steps, part.right, 0)
+def _counted(steps: Callable[[Scene], int], part: Part) -> Ints:
+    """Firing in the first steps alone, as many as a counter lets run."""
+    return np.where(part.places["step"] < steps(part.scene), part.right, 0)
 
 
 def _compares(text: str, dear: float, v: Take, T: Take) -> Change:

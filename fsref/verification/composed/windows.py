@@ -104,6 +104,9 @@ def _both() -> Iterator[Move]:
         yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
     for words, before, behind in BEYOND:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
+    for words, before, behind in BEYOND:
+        text = f"sees what lies {words}, in the channel beside it, too"
+        yield text, 2.3, partial(_flat_through, before, behind)
     for words, before, behind in BEYOND_CHANNEL:
         yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
     yield from counted()
@@ -277,6 +280,12 @@ def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
     address = taps.y * taps.source[2] + taps.x
     kept = taps.inside_y & (address >= 0) & (address < taps.source[1] * taps.source[2])
     return taps.but(there=taps.there | (kept & (beside > 0)))
+
+
+def _flat_through(before: bool, behind: bool, taps: Taps) -> Taps:
+    """The same; from the last row of a channel on what lies in the next one."""
+    beside = (taps.x < 0) * before + (taps.x >= taps.source[2]) * behind
+    return taps.but(there=taps.there | (taps.inside_y & (beside > 0)))
 
 
 def _stacked(before: bool, behind: bool, taps: Taps) -> Taps:
