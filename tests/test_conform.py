@@ -97,11 +97,11 @@ def test_the_level_1_pack_is_driven_first(monkeypatch: pytest.MonkeyPatch) -> No
     """
     pack = Pack("any", 1, 0, None, [given(1, 2, 3, 4)], [Reject((9,), "CONFORM-1", ("unknown",))], {"FS-2": {}})
     asked: list[Any] = []
-    monkeypatch.setattr("fsref.conformance.conforming.make", lambda *given: asked.append(given) or pack)
+    monkeypatch.setattr("fsref.conformance.conforming.pack_for", lambda *given: asked.append(given) or pack)
     command = [*CORE, *greeting(scopes=["network", "neuron"], steps=[2, 3], refuses=True)]
     report = conform(command, examples=0)
-    ((_, net, limits, level, scopes),) = asked
-    assert (net, limits.steps, level, scopes) == (None, (2, 3), 1, ("network", "neuron"))
+    ((_, limits, level, scopes),) = asked
+    assert (limits.steps, level, scopes) == ((2, 3), 1, ("network", "neuron"))
     assert [one.scope for one in report.driven] == ["network", "reject", "network"] and report.agrees
     assert report.bins == pack.bins
     hanging = conform(hostile("hang"), timeout=QUICK, start_timeout=ENOUGH, cases=[TRIGGER] * 3, examples=0)
