@@ -112,8 +112,8 @@ def _driven(
     pack: Pack | None = None
     if cases is None and rejects is None:
         scopes = drive.greeting.scopes
-        of_net = None if net is None else make("conform", net, None, 1, scopes)
-        pack = of_net or pack_for("conform", drive.greeting.limits, 1, scopes)
+        limits = drive.greeting.limits
+        pack = pack_for("conform", limits, 1, scopes) if net is None else make("conform", net, None, 1, scopes)
         cases, rejects = pack.cases, [reject for reject in pack.rejects if drive.sent(reject)]
         known = {case.id for case in pack.cases}
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)

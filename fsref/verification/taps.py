@@ -82,6 +82,10 @@ class Taps(Brief):
         """The same with other arrays."""
         return replace(self, **other)
 
+    def unknown(self, some: NDArray[np.bool_]) -> Taps:
+        """The same, of which some read what is not known, as it lies before the source (`beyond`)."""
+        return self.but(there=self.there | some, channel=np.where(some, -int(np.prod(self.source)), self.channel))
+
     def begun(self, **other: Any) -> Taps:
         """The same of a conv2d whose windows have another `top`, `left`, `stride` or `dilation`, of what is inside."""
         top, left = other.get("top", self.padding[0]), other.get("left", self.padding[1])

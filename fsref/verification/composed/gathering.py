@@ -14,16 +14,12 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import delivered, read_of, rows_of
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
+from fsref.verification.composed.weighing import SIGNS
 from fsref.verification.composed.where import Some
 
 CHEAP = 3.6  # words of a product and what becomes of it
 MOST = 128  # values of weights that are tried
 GROUPS = (4, 8, 16)  # of neighbours that are skipped together
-SIGNS: tuple[Some[Ints], ...] = (
-    Some("", 0, lambda v: np.ones(v.shape, np.bool_)),
-    Some(" below 0", 1, lambda v: v < 0),
-    Some(" above 0", 1, lambda v: v > 0),
-)
 Skipped = Callable[[Ints], Mask]  # from codes in groups (..., n)
 SKIPPED: tuple[tuple[str, Skipped], ...] = (
     ("those of the first half are", lambda codes: ~np.asarray(codes[..., : codes.shape[-1] // 2].any(axis=-1))),

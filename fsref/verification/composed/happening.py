@@ -243,18 +243,14 @@ def _behind_silence(z: Ints) -> Mask:
 
 def _grouped(n: int, test: Test, z: Ints) -> Mask:
     """A test of groups of neighbours (B, K, groups, n), the last of them filled with such as do not fire."""
-    flat = _flat(z)
-    count = flat.shape[2]
-    groups = np.pad(flat, ((0, 0), (0, 0), (0, -count % n))).reshape(*flat.shape[:2], -1, n)
-    return np.broadcast_to(test(groups), groups.shape).reshape(*flat.shape[:2], -1)[:, :, :count]
+    groups = _words(n, z)
+    return np.broadcast_to(test(groups), groups.shape).reshape(*z.shape[:2], -1)[:, :, : int(np.prod(z.shape[2:]))]
 
 
 def _banked(banks: int, test: Test, z: Ints) -> Mask:
     """A test of how many spikes of its step are before each one at addresses that are alike."""
-    flat = _flat(z)
-    count = flat.shape[2]
-    rows = np.pad(flat, ((0, 0), (0, 0), (0, -count % banks))).reshape(*flat.shape[:2], -1, banks)
-    return _ranked(2, False, test, rows).reshape(*flat.shape[:2], -1)[:, :, :count]
+    ranked = _ranked(2, False, test, _words(banks, z))
+    return ranked.reshape(*z.shape[:2], -1)[:, :, : int(np.prod(z.shape[2:]))]
 
 
 def _in_word(n: int, lines: int, back: bool, test: Test, z: Ints) -> Mask:

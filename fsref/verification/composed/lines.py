@@ -46,8 +46,7 @@ def _ring(axis: int, size: Callable[[int, int], int], taps: Taps) -> Taps:
     at, end = getattr(taps, name), taps.source[1 + axis]
     held = np.where(at >= end, at - ((at - end) // n + 1) * n, at)
     moved, unknown = taps.but(**{name: held}), (at >= end) & (held < -taps.padding[axis])
-    inside = moved.inside_y & moved.inside_x
-    return moved.but(there=inside | unknown, channel=np.where(unknown, -int(np.prod(taps.source)), taps.channel))
+    return moved.but(there=moved.inside_y & moved.inside_x).unknown(unknown)
 
 
 def _read_shorter(taps: Taps) -> Taps:

@@ -103,10 +103,9 @@ def _both() -> Iterator[Move]:
     for what in EXCHANGED:
         yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
     for words, before, behind in BEYOND:
-        yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
-    for words, before, behind in BEYOND:
+        yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind, False)
         text = f"sees what lies {words}, in the channel beside it, too"
-        yield text, 2.3, partial(_flat_through, before, behind)
+        yield text, 2.3, partial(_flat, before, behind, True)
     for words, before, behind in BEYOND_CHANNEL:
         yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
     yield from counted()
@@ -127,7 +126,6 @@ def _turning() -> Iterator[Move]:
     for n in TILES:
         yield f"reads the group of the first output of its tile of {n}", 2.2, partial(_of_first, n, True)
         yield f"reads the group of the first neuron of its {n}", 2.2, partial(_of_first, n, False)
-    for n in TILES:
         yield f"takes the weight of its place in the kernel modulo {n}", 2.3, partial(_of_kernel_modulo, n)
     yield "takes its kernel rows backwards in odd columns", 2.6, partial(_backwards, 2)
     yield "takes its kernel columns backwards in odd rows", 2.4, partial(_backwards, 3)
@@ -233,8 +231,7 @@ def _of_source_channel(taps: Taps) -> Taps:
     _, inputs, kh, kw = taps.sizes
     weight = ((taps.o * inputs + taps.channel) * kh + taps.r) * kw + taps.c
     unknown = weight >= taps.q.weights.size
-    channel = np.where(unknown & taps.there, -int(np.prod(taps.source)), taps.channel)
-    return taps.but(weight=np.where(unknown, 0, weight), channel=channel)
+    return taps.but(weight=np.where(unknown, 0, weight)).unknown(unknown & taps.there)
 
 
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
@@ -274,18 +271,14 @@ def _wider(sign: int, axes: tuple[int, ...], taps: Taps) -> Taps:
     return _with("padding", pads, taps)
 
 
-def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
-    """Columns outside of the source are those of the neighbouring row, where there is one."""
+def _flat(before: bool, behind: bool, through: bool, taps: Taps) -> Taps:
+    """Columns outside of the source are those of the neighbouring row, where there is one: in its channel, or from the
+    last row of a channel on `through` the next one.
+    """
     beside = (taps.x < 0) * before + (taps.x >= taps.source[2]) * behind
     address = taps.y * taps.source[2] + taps.x
-    kept = taps.inside_y & (address >= 0) & (address < taps.source[1] * taps.source[2])
+    kept = taps.inside_y & (through | (address >= 0) & (address < taps.source[1] * taps.source[2]))
     return taps.but(there=taps.there | (kept & (beside > 0)))
-
-
-def _flat_through(before: bool, behind: bool, taps: Taps) -> Taps:
-    """The same; from the last row of a channel on what lies in the next one."""
-    beside = (taps.x < 0) * before + (taps.x >= taps.source[2]) * behind
-    return taps.but(there=taps.there | (taps.inside_y & (beside > 0)))
 
 
 def _stacked(before: bool, behind: bool, taps: Taps) -> Taps:
