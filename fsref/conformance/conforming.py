@@ -149,9 +149,9 @@ def _driven(
     whole = pack is not None and all(case.id in driven for case in pack.cases)
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
-    if first is not None and first.difference is not None and first.case is not None and not hints.hints:
+    if first is not None and first.difference is not None and first.case is not None and not hints.explained:
         left = _between(drive, evidence, first, first.case, small, alone)
-        hints = hints if alone and not left.hints else replace(left, differing=evidence.differing)
+        hints = hints if alone and not left.explained else replace(left, differing=evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 
@@ -175,7 +175,7 @@ def _between(
     judged = [Judged(judged=1)]
     for row in rows or (twice(drive, case), small):
         judged.append(behind(row, alone))
-        if judged[-1].hints:
+        if judged[-1].explained:
             return judged[-1]
     return max(judged, key=lambda one: bool(one.observed))
 

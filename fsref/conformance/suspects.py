@@ -171,7 +171,7 @@ def behind(rows: Sequence[Driven], alone: bool = False) -> causes.Judged:
     if alone or (hints and not gated):
         return causes.Judged(hints, count * bool(hints), count, count)
     composed = naming.judged_in_a_row(scene, count)
-    return composed if composed.hints or not hints else causes.Judged(hints, count, count)
+    return composed if composed.explained or not hints else causes.Judged(hints, count, count)
 
 
 def _places(found: Driven) -> list[Place]:

@@ -146,7 +146,7 @@ class Report(Shown):
         told += self._smallest()
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
         told += [("observed", self.hints.observed)] if self.hints.observed else []
-        return told + ([("explains", self._explained())] if self.hints.hints else [])
+        return told + ([("explains", self._explained())] if self.hints.explained else [])
 
     def _smallest(self) -> list[Fact]:
         """The network of the smallest case, and what differs there."""

@@ -78,7 +78,7 @@ def _disagreement(report: DumpReport, images: Ints) -> Disagreement:
     if report.looks_like:
         lines.append(f"looks     like {report.looks_like}")
     lines += [f"{'or' if i else 'hint':<8}  {hint.text}" for i, hint in enumerate(p.judged.hints)]
-    lines += [f"explains  {p.judged}"] if p.judged.hints else []
+    lines += [f"explains  {p.judged}"] if p.judged.explained else []
     membrane, threshold = p.first.membrane, p.first.threshold
     return Disagreement(
         "\n".join(lines),

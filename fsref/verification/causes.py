@@ -107,7 +107,7 @@ class Hint:
 @dataclass(frozen=True, repr=False)
 class Judged(Brief):
     """The causes that fit, how many of the `judged` images that differ each of them explains, and how many `differ`;
-    where none fits, what is wrong there in words, as `observed`.
+    where none fits, what is wrong there in words, as `observed`; a kind of mistake explains none (CONFORM-8).
     """
 
     hints: tuple[Hint, ...] = ()

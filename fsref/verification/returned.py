@@ -205,7 +205,7 @@ class DumpReport(Shown):
     def _hints(self, p: Compared) -> list[Fact]:
         told = [("or" if i else "hint", hint.text) for i, hint in enumerate(p.judged.hints)]
         observed = [("observed", p.judged.observed)] if p.judged.observed else []
-        return [*told, *([("explains", str(p.judged))] if told else []), *observed]
+        return [*told, *([("explains", str(p.judged))] if p.judged.explained else []), *observed]
 
     def _firsts(self) -> list[Fact]:
         """The first difference of the other populations that differ, and their causes."""

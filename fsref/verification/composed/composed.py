@@ -42,7 +42,7 @@ from fsref.verification.composed.placing import as_rows, placed_otherwise, right
 from fsref.verification.composed.pooling import pooling, pools_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
 from fsref.verification.composed.running import running, runs_otherwise
-from fsref.verification.composed.search import Composed, fitting, observed
+from fsref.verification.composed.search import Composed, fitting
 from fsref.verification.composed.sending import sends_otherwise, sent
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.standing import stands_otherwise
@@ -173,13 +173,10 @@ def few(scenes: Sequence[Scene]) -> list[Scene]:
     return [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
 
 
-def observation(scenes: Sequence[Scene]) -> str:
-    """Which rows of the first step of the law that is wrong are so, in words; "" where nothing can be said."""
-    for relations in readings(scenes):
-        for relation in relations:
-            if relation.wrong:
-                return observed(relation)
-    return ""
+def first_wrong(scenes: Sequence[Scene]) -> Relation | None:
+    """The first step of the law that is wrong; None where nothing can be said."""
+    each = (relation for relations in readings(scenes) for relation in relations)
+    return next((relation for relation in each if relation.wrong), None)
 
 
 def _probe(scene: Scene) -> Scene:

@@ -1,17 +1,21 @@
-"""Composed causes as hints: the words that come first, and what is observed where none do (CONFORM-7)."""
+"""Composed causes as hints: the words that come first; where none do a kind of mistake, and what is observed
+(CONFORM-7, CONFORM-8).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fsref.verification.causes import Hint, Judged
-from fsref.verification.composed.composed import composed, few, observation
+from fsref.verification.composed.composed import composed, few, first_wrong
 from fsref.verification.composed.earlier import is_known
-from fsref.verification.composed.search import NEARLY, Composed
+from fsref.verification.composed.likely import likely
+from fsref.verification.composed.search import NEARLY, Composed, observed
 from fsref.verification.scene import Scene
 
-COMPOSED, ALIKE = "composed", 3  # what composed causes are called, and how many that are as short are named
+COMPOSED, KIND = "composed", "kind"  # what composed causes are called, and kinds of mistakes
+ALIKE = 3  # how many that are as short are named
 
 
 def named(found: Sequence[Composed]) -> tuple[Hint, ...]:
@@ -35,7 +39,18 @@ def judged(scenes: Sequence[Scene], counts: Sequence[int], first: int, differing
         told = sum(count for scene, count, _ in wrong if scene not in found[0].unsaid)
         return Judged(named(found), told, total, differing)
     tried = [scene for scene, _, _ in wrong], [scene for scene, _, i in wrong if i == first]
-    return Judged((), 0, total, differing, next(filter(None, map(observation, tried)), ""))
+    return _without_words(tried, total, differing)
+
+
+def _without_words(tried: Iterable[Sequence[Scene]], count: int, differing: int) -> Judged:
+    """What can be said of the first of some scenes of which anything can: the kind of mistake, and what was observed;
+    neither gives every integer.
+    """
+    relation = next(filter(None, map(first_wrong, tried)), None)
+    if relation is None:
+        return Judged((), 0, count, differing)
+    kind = likely(relation)
+    return Judged((Hint(KIND, kind),) if kind else (), 0, count, differing, observed(relation))
 
 
 def judged_alone(scene: Scene, count: int, differing: int) -> Judged:
@@ -49,7 +64,7 @@ def judged_alone(scene: Scene, count: int, differing: int) -> Judged:
     found = composed([kept])
     if not found and kept.count == scene.count and is_known(scene):
         found = composed([scene])
-    return Judged(named(found), count if found else 0, count, differing, "" if found else observation([kept]))
+    return Judged(named(found), count, count, differing) if found else _without_words([[kept]], count, differing)
 
 
 def judged_in_a_row(scene: Scene, count: int) -> Judged:
@@ -57,4 +72,4 @@ def judged_in_a_row(scene: Scene, count: int) -> Judged:
     if few([scene])[0].count < scene.count:
         return Judged((), 0, count, count)
     found = composed([scene])
-    return Judged(named(found), count if found else 0, count, count, "" if found else observation([scene]))
+    return Judged(named(found), count, count, count) if found else _without_words([[scene]], count, count)

@@ -1,0 +1,187 @@
+"""Wrong sums, each beside all that it is made of: weights, spikes, d, bias, and what other neurons got (CONFORM-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, zip_longest
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.law.projections import Linear
+from fsref.tables import Brief
+from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.relation import Mask, Part, Relation
+from fsref.verification.scene import Scene
+from fsref.verification.taps import taps_of
+
+TRIED, KEPT = 384, 192  # wrong sums looked at, and of these the ones of the fewest spikes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Wrong(Brief):
+    """A sum that is wrong, `off` by so much, or an opening membrane, then with its `bias`. Of its n inputs: `weights`
+    and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, and `of` which
+    projection they are. By projection all weights, and all codes of its source. Of the neurons (N,) of its population
+    the right sums, and what was `told` of those of another.
+    """
+
+    seen: int
+    right: int
+    bias: int | None
+    weights: Ints
+    source: Ints
+    z: Ints
+    d: Ints
+    outside: Mask
+    of: Ints
+    all_weights: Sequence[Ints]
+    all_codes: Sequence[Ints]
+    biases: Ints
+    sums: Ints
+    told: Ints
+
+    @property
+    def off(self) -> int:
+        """By how much it is off."""
+        return self.seen - self.right
+
+    @property
+    def total(self) -> int:
+        """What is rightly delivered."""
+        return int((self.products).sum())
+
+    @cached_property
+    def products(self) -> Ints:
+        """Of each input its weight and code (n,)."""
+        return self.weights * self.source
+
+    @cached_property
+    def additions(self) -> Ints:
+        """All that is added, spike by spike, that is not 0."""
+        each = self.z * self.d * self.weights
+        found: Ints = each[each != 0]
+        return found
+
+
+def wrong_of(relation: Relation) -> list[Wrong]:
+    """Wrong sums of all parts of a relation in turn, those of the fewest spikes; none of gates, nor where a projection
+    has many products.
+    """
+    each = [_of_part(part) for part in relation.parts if part.wrong.any()]
+    found = [one for one in chain.from_iterable(zip_longest(*each)) if one is not None]
+    return sorted(found[:TRIED], key=lambda one: int(np.count_nonzero(one.source)))[:KEPT]
+
+
+def _of_part(part: Part) -> Iterator[Wrong]:
+    """The wrong sums of a part, in an order that is drawn."""
+    scene = part.scene
+    names = [part.of] if part.of else list(scene.into)
+    match scene.population:
+        case (FS() | Readout()) as p if set(names) <= set(scene.into) and (part.of or len(names) == len(scene.sums)):
+            pass
+        case _:
+            return
+    shape = scene.codes[p.name].shape
+    at = rows_of(part, np.arange(int(np.prod(shape))).reshape(shape))
+    told = np.full(shape, 0, np.int64)
+    told.ravel()[at] = part.seen
+    for row in np.random.default_rng(0).permutation(np.flatnonzero(part.wrong)).tolist():
+        b, *place = (int(v) for v in np.unravel_index(int(at[row]), shape))
+        inputs = [_inputs(scene, name, b, place) for name in names]
+        if any(one is None for one in inputs):
+            return
+        yield _joined(part, p, row, b, place, [one for one in inputs if one is not None], told[b].ravel())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Along(Brief):
+    """The inputs of a neuron along one projection."""
+
+    weights: Ints
+    z: Ints
+    d: Ints
+    outside: Mask
+    all_weights: Ints
+    all_codes: Ints
+    sums: Ints
+
+
+def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | None:
+    """What a neuron (c, y, x) reads of an image along one projection; None where it has many products."""
+    q = scene.into[name]
+    table, spikes = scene.net.code_weights[q.source].T, scene.spikes(q.source)[b].astype(np.int64)
+    channels = np.repeat(np.arange(spikes.shape[1]), spikes[0, 0].size)
+    z, d = spikes.reshape(len(spikes), -1), table[:, channels]
+    found = _seen_by(scene, q, place, channels)
+    if found is None:
+        return None
+    at, there, weights = found
+    every, sums = np.unique(q.weights.astype(np.int64)), scene.sums[name][b].ravel()
+    return _Along(weights, z[:, at] * there, d[:, at], ~there, every, _each(z * d), sums)
+
+
+def _each(worth: Ints) -> Ints:
+    """The codes of the source, each once, and 0."""
+    return np.unique(np.append(worth.sum(axis=0), 0))
+
+
+def _seen_by(
+    scene: Scene, q: Linear, place: Sequence[int], channels: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Mask, Ints] | None:
+    """The addresses of the source that a neuron reads, which of them are there, and by which weights."""
+    if getattr(q, "pooled", False):
+        every = np.arange(len(channels))
+        return every, np.ones(len(every), np.bool_), q.weights.astype(np.int64)[place[0]][channels]
+    taps = taps_of(scene, q)
+    if taps is None:
+        return None
+
+    def own(values: NDArray[Any]) -> NDArray[Any]:
+        here = values[tuple(min(n, size - 1) for n, size in zip(place, values.shape, strict=False))]
+        return np.broadcast_to(here, taps.sizes[1:]).ravel()
+
+    there = own(taps.there).astype(np.bool_)
+    return np.where(there, own(taps.address), 0), there, q.weights.ravel().astype(np.int64)[own(taps.weight)]
+
+
+def _joined(
+    part: Part, p: FS | Readout, row: int, b: int, place: Sequence[int], each: Sequence[_Along], told: Ints
+) -> Wrong:
+    """A wrong sum of one projection or several."""
+    steps = max((len(one.z) for one in each), default=0)
+
+    def stacked(values: Sequence[Ints]) -> Ints:
+        filled = [np.pad(one, ((0, steps - len(one)), (0, 0))) for one in values]
+        return np.concatenate([np.zeros((steps, 0), np.int64), *filled], axis=1)
+
+    def flat(values: Sequence[NDArray[Any]]) -> Ints:
+        return np.concatenate([np.zeros(0, np.int64), *values])
+
+    biases = np.broadcast_to(p.bias_map, p.shape)
+    sums = sum((one.sums for one in each), np.zeros(told.shape, np.int64))
+    own = np.ravel_multi_index(tuple(place), p.shape)
+    others = (sums != sums[own]) | (told != told[own])  # what was told of one that is like it says nothing
+    told, beside = told[others], biases.ravel()[others]
+    z, d = stacked([one.z for one in each]), stacked([one.d for one in each])
+    return Wrong(
+        seen=int(part.seen[row]),
+        right=int(part.right[row]),
+        bias=None if part.of else int(biases[tuple(place)]),
+        weights=flat([one.weights for one in each]),
+        source=(z * d).sum(axis=0),
+        z=z,
+        d=d,
+        outside=flat([one.outside for one in each]).astype(np.bool_),
+        of=flat([np.full(len(one.weights), n) for n, one in enumerate(each)]),
+        all_weights=[one.all_weights for one in each],
+        all_codes=[one.all_codes for one in each],
+        biases=np.unique(biases),
+        sums=sums,
+        told=told if part.of else np.concatenate([told, told - beside]),
+    )
