@@ -29,7 +29,7 @@ def coincides_otherwise() -> Iterator[Change]:
         for words, by in TAKEN:
             yield Change(f"{spike} is taken for one of {words}", 2 + meant.dear, partial(_taken, by, meant))
     for words, dear, of in queues():
-        yield Change(f"in yours {words}", dear, partial(_sent, of))
+        yield Change(f"in yours {words}", dear, partial(sent_instead, of))
 
 
 def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
@@ -45,29 +45,30 @@ def _which(meant: Meant, scene: Scene, source: str) -> Mask:
 _kept = lru_cache(maxsize=512)(_which)
 
 
-def _added(part: Part, read: Read, more: Ints) -> Ints:
+def sent_more(part: Part, read: Read, more: Ints) -> Ints:
     """What is delivered when the source sends so much more, (B, K, C, H, W)."""
     return part.right + delivered(part, read.q, more.sum(axis=1)) if more.any() else part.right
 
 
-def _sent(of: Send, part: Part) -> Ints:
+def sent_instead(of: Send, part: Part) -> Ints:
+    """What is delivered when spikes are sent otherwise."""
     read = read_of(part)
     z = read.spikes.astype(np.int64)
-    return _added(part, read, read.d * (of(z) - z))
+    return sent_more(part, read, read.d * (of(z) - z))
 
 
 def _times(times: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
-    return _added(part, read, (times - 1) * read.d * meant_by(meant, part, read))
+    return sent_more(part, read, (times - 1) * read.d * meant_by(meant, part, read))
 
 
 def _of_step(by: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
-    return _added(part, read, (later(read.d, -by, 0) - read.d) * meant_by(meant, part, read))
+    return sent_more(part, read, (later(read.d, -by, 0) - read.d) * meant_by(meant, part, read))
 
 
 def _taken(by: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
     mask = meant_by(meant, part, read)
     moved = later(mask.reshape(*mask.shape[:2], -1), by, 2).reshape(mask.shape)
-    return _added(part, read, read.d * (moved.astype(np.int64) - mask))
+    return sent_more(part, read, read.d * (moved.astype(np.int64) - mask))

@@ -53,6 +53,7 @@ from fsref.verification.composed.told import (
     trains_otherwise,
     with_first_step,
 )
+from fsref.verification.composed.trailing import trails_otherwise
 from fsref.verification.composed.viewing import viewing, views_otherwise
 from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
 from fsref.verification.composed.windows import windows_otherwise
@@ -81,6 +82,7 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from placed_otherwise("each sum", right)
     yield from spikes_otherwise()
     yield from coincides_otherwise()
+    yield from trails_otherwise()
     yield from arrives_otherwise()
     yield from partly_otherwise()
     yield from weights_otherwise()

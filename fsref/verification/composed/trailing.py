@@ -1,0 +1,95 @@
+"""Spikes that find in a register what the one before them had there, or the next: its neuron, or its d (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.coinciding import sent_instead, sent_more
+from fsref.verification.composed.delivering import Read, delivered, read_of
+from fsref.verification.composed.relation import UNSAID, Change, Part
+
+WAYS = (("before", False), ("after", True))
+WITHIN = (("", 1), (" in its step", 2))  # dimensions of spikes (B, K, neurons) that stand apart
+SILENT = "in yours a step without spikes sends those of the"
+
+
+def trails_otherwise() -> Iterator[Change]:
+    """Spikes that are delivered from the neuron of those before them, or behind them."""
+    for (word, back), (within, apart) in product(WAYS, WITHIN):
+        text = f"in yours a spike is delivered as from the neuron of the spike {word} it{within}"
+        for end, kept in (("as from its own", True), ("not at all", False)):
+            which = f"the {'last' if back else 'first'} {end}"
+            yield Change(f"{text}, {which}", 2 + 0.2 * back + 0.1 * (not kept), partial(_shifted, apart, back, kept))
+    yield Change("in yours a spike is worth d of the spike before it", 2, partial(_worth, False))
+    yield Change("in yours the first spike of a step is worth d of the spike before it", 2, partial(_worth, True))
+    yield Change(f"{SILENT} last one that had some", 2, partial(sent_instead, _again))
+    yield Change(f"{SILENT} one before", 2.1, partial(sent_instead, _as_before))
+
+
+def _before(rows: Ints) -> Ints:
+    """Where the last spike before each place of rows (..., n) is, -1 where none is."""
+    at = np.maximum.accumulate(np.where(rows != 0, np.arange(rows.shape[-1]), -1), axis=-1)
+    return np.concatenate([np.full_like(at[..., :1], -1), at[..., :-1]], axis=-1)
+
+
+def _shifted(apart: int, back: bool, kept: bool, part: Part) -> Ints:
+    """What is delivered when each spike is at the neuron of the one before it in what stands `apart`, the first where
+    it is or lost; worth what it is.
+    """
+    read = read_of(part)
+    neurons = read.codes[0].size
+    turn = slice(None, None, -1 if back else 1)
+    shape = (*read.spikes.shape[:2], neurons)
+    z, worth = (own.reshape(shape)[:, turn, turn] for own in (read.spikes, read.spikes * read.d))
+    rows = np.ascontiguousarray(worth).reshape(*shape[:apart], -1)
+    spikes = np.ascontiguousarray(z).reshape(rows.shape).astype(np.int64)
+    before = _before(spikes)
+    *outer, at = np.nonzero(spikes)
+    own = (*outer, at)
+    first = before[own] < 0
+    there = at // neurons * neurons + np.where(first, at, before[own]) % neurons
+    found = np.zeros_like(rows)
+    np.add.at(found, (*outer, there), np.where(first & (not kept), 0, rows[own]))
+    return sent_more(part, read, (found - rows).reshape(shape)[:, turn, turn].reshape(read.spikes.shape))
+
+
+def _worth(of_first: bool, part: Part) -> Ints:
+    """What is delivered when each spike, or each first of a step, is worth d of the one before it; UNSAID where the
+    first of all arrives.
+    """
+    read = read_of(part)
+    flat = read.spikes.reshape(len(read.spikes), -1).astype(np.int64)
+    d = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()
+    before = _before(flat)
+    if of_first:
+        own = before // read.codes[0].size == np.arange(flat.shape[1]) // read.codes[0].size  # of the same step
+        before = np.where(own, np.arange(flat.shape[1]), before)
+    more = np.where(before >= 0, flat * (d[before] - d), 0).reshape(read.spikes.shape)
+    first = (flat * (before < 0)).reshape(read.spikes.shape)
+    first[:, 0] = 0  # the d of the first step stands there from the start on
+    return _but_of(part, read, first, sent_more(part, read, more))
+
+
+def _but_of(part: Part, read: Read, some: Ints, result: Ints) -> Ints:
+    """A result, UNSAID where some spikes arrive."""
+    arrives = delivered(part, read.by((read.weights != 0).astype(np.int64)), some.sum(axis=1))
+    return np.where(arrives != 0, UNSAID, result) if some.any() else result
+
+
+def _again(z: Ints) -> Ints:
+    """Steps without spikes with those of the last step that had some."""
+    some = z.any(axis=(2, 3, 4))
+    last = np.maximum.accumulate(np.where(some, np.arange(z.shape[1]), -1), axis=1)
+    filled = np.take_along_axis(z, np.maximum(last, 0)[:, :, None, None, None], axis=1)
+    return np.asarray(np.where((last >= 0)[:, :, None, None, None], filled, z))
+
+
+def _as_before(z: Ints) -> Ints:
+    """Steps without spikes with those of the step before."""
+    before = np.concatenate([np.zeros_like(z[:, :1]), z[:, :-1]], axis=1)
+    return np.asarray(np.where(z.any(axis=(2, 3, 4), keepdims=True), z, before))
