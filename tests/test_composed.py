@@ -6,7 +6,7 @@ The devices are written here step by step from the law, with plain integers, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count as counting
 from itertools import product
 from typing import Any
@@ -159,10 +159,12 @@ CASES = tuple(
 )
 
 
-def judged(device: Device, noise: Callable[[Case, dict[Any, Any]], None] | None = None) -> Judged:
+def judged(
+    device: Device, noise: Callable[[Case, dict[Any, Any]], None] | None = None, cases: Sequence[Case] = CASES
+) -> Judged:
     """What is composed of the answers of a device."""
     evidence, first = Evidence(), None
-    for case in CASES:
+    for case in cases:
         seen = device.answers(case.net, case.given["in", "spikes"])
         seen = {key: seen[key] for key in case.expected}
         if noise is not None:

@@ -1,0 +1,195 @@
+"""Kinds of mistakes, where no words give every integer: what goes wrong, though nothing tells when (CONFORM-8).
+
+The devices are those of the composed causes, with mistakes at places and times that are drawn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fsref import Network
+from fsref.vectors.case import Case, case_of
+from test_composed import NETWORKS, SPIKES, Device, judged
+
+Products = list[tuple[int, int, int]]  # of each its step, source and integer
+
+
+def few_spikes() -> tuple[Case, ...]:
+    """Images of three neurons that fire, once or twice each."""
+    rng = np.random.default_rng(8)
+    trains = np.zeros((36, 18), np.int64)
+    for row in trains:
+        row[rng.choice(18, 3, replace=False)] = rng.choice([1, 2, 4, 8, 16, 3, 9, 20], 3)
+    return tuple(
+        case_of(net, "population", "hid", {("in", "spikes"): train})
+        for n, net in enumerate(NETWORKS)
+        for train in trains[n::3]
+    )
+
+
+CASES = few_spikes()
+
+
+class Drawn(Device):
+    """A device whose mistakes happen by chance."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(4)
+
+    def now(self) -> bool:
+        """Whether it happens."""
+        return bool(self.rng.random() < 0.3)
+
+
+class Lost(Drawn):
+    """An addition is lost."""
+
+    def total(self, products: Products) -> int:
+        return sum(more for _, _, more in products if not self.now())
+
+
+class Again(Drawn):
+    """An addition is made twice."""
+
+    def total(self, products: Products) -> int:
+        return sum(more * (1 + self.now()) for _, _, more in products)
+
+
+class Silenced(Drawn):
+    """All that an input sends is lost."""
+
+    def total(self, products: Products) -> int:
+        out = {m for m in sorted({m for _, m, _ in products}) if self.now()}
+        return sum(more for _, m, more in products if m not in out)
+
+
+class OtherStep(Drawn):
+    """A spike is worth d of another step."""
+
+    def total(self, products: Products) -> int:
+        return sum(
+            more // SPIKES[t] * (int(self.rng.choice(SPIKES)) if self.now() else SPIKES[t]) for t, _, more in products
+        )
+
+
+class OtherWeight(Drawn):
+    """A spike has a weight of another synapse."""
+
+    def answers(self, net: Network, trains: Any) -> dict[Any, Any]:
+        (q,) = net.into("hid").values()
+        self.every = np.asarray(q.weights).ravel()  # type: ignore[union-attr]
+        return super().answers(net, trains)
+
+    def weight(self, w: int, o: int, i: int) -> int:
+        return int(self.rng.choice(self.every)) if self.now() else w
+
+
+class Carried(Drawn):
+    """What another neuron is delivered is added."""
+
+    def placed(self, sums: list[int]) -> list[int]:
+        return [own + (int(self.rng.choice(sums)) if self.now() else 0) for own in sums]
+
+
+class Unbiased(Drawn):
+    """A neuron begins without its bias."""
+
+    def bias(self, b: int, channel: int) -> int:
+        return 0 if self.now() else b
+
+
+class Exchanged(Drawn):
+    """A neuron begins with the bias of another."""
+
+    def answers(self, net: Network, trains: Any) -> dict[Any, Any]:
+        self.every = np.asarray(net["hid"].bias)  # type: ignore[union-attr]
+        return super().answers(net, trains)
+
+    def bias(self, b: int, channel: int) -> int:
+        return int(self.rng.choice(self.every)) if self.now() else b
+
+
+class Wrapped(Drawn):
+    """Sums are off by 2^12."""
+
+    def placed(self, sums: list[int]) -> list[int]:
+        return [own + (int(self.rng.choice([-4096, 4096])) if self.now() else 0) for own in sums]
+
+
+class Rounded(Drawn):
+    """An addition comes out one too low."""
+
+    def total(self, products: Products) -> int:
+        return sum(more - self.now() for _, _, more in products)
+
+
+class Saturated(Drawn):
+    """Some neurons saturate at 8 bits with each addition."""
+
+    def total(self, products: Products) -> int:
+        v, short = 0, self.now()
+        for _, _, more in products:
+            v = int(np.clip(v + more, -128, 127)) if short else v + more
+        return v
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (Lost(), "in yours some additions are lost, as far as "),
+        (Again(), "in yours some additions are made twice, as far as "),
+        (Silenced(), "in yours all that some inputs send is lost, as far as "),
+        (OtherStep(), "in yours some spikes are worth d of another step, or 0, as far as "),
+        (OtherWeight(), "in yours some spikes have other weights of their projection, as far as "),
+        (Carried(), "in yours what another neuron got is added, as far as "),
+        (Unbiased(), "in yours some biases are lost, as far as "),
+        (Exchanged(), "in yours some biases are those of other neurons, as far as "),
+        (Wrapped(), "in yours some sums wrap at 12 bits on the way, as far as "),
+        (Rounded(), "in yours some additions come out one too low, as if bits were cut off or a borrow lost, as far "),
+        (Saturated(), "in yours some sums saturate at 8 bits on the way, as far as "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Device) else "",
+)
+def test_the_kind_of_mistake_is_named(device: Device, words: str) -> None:
+    """A mistake that happens by chance is told by what it is; no case is explained, and what is observed told, too."""
+    found = judged(device, cases=CASES)
+    assert [hint.name for hint in found.hints] == ["kind"]
+    assert words in found.hints[0].text and "; which, nothing does [" in found.hints[0].text
+    assert found.explained == 0 < found.judged and found.observed
+
+
+def test_integers_that_follow_from_nothing_have_no_kind() -> None:
+    """What sums are off by is drawn: of no kind of mistake."""
+
+    class Noise(Drawn):
+        def placed(self, sums: list[int]) -> list[int]:
+            return [own + (int(self.rng.integers(-3000, 3000)) if self.now() else 0) for own in sums]
+
+    found = judged(Noise(), cases=CASES)
+    assert not found.hints and found.observed
+
+
+@pytest.mark.parametrize("device", [Lost(), Carried()], ids=lambda device: type(device).__name__)
+def test_one_sum_of_another_kind_is_enough_for_none(device: Drawn) -> None:
+    """A kind that does not give one wrong sum that it is held against is not named."""
+
+    def noise(case: Case, seen: dict[Any, Any]) -> None:
+        seen["in->hid", "sums"][1] += 1537 * (case is CASES[5])
+
+    assert not judged(device, noise, CASES).hints
+
+
+def test_few_sums_have_no_kind() -> None:
+    """Three sums that lack an addition are too few."""
+
+    class Rare(Lost):
+        count = 0
+
+        def now(self) -> bool:
+            self.count += 1
+            return self.count in (40, 200, 333)
+
+    assert not [hint for hint in judged(Rare(), cases=CASES).hints if hint.name == "kind"]
