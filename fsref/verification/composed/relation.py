@@ -56,9 +56,9 @@ class Part(Brief):
         missed: Mask = result != self.seen
         if self.beside is None or self.scene.bits is None or not missed.any():
             return missed
-        whole = np.where(missed & (result != UNSAID), self.beside + result, 0)
-        unlike: Mask = held(self.scene, whole) != self.beside + self.seen
-        return missed & unlike
+        said = result != UNSAID
+        unlike: Mask = held(self.scene, np.where(said, self.beside + result, 0)) != self.beside + self.seen
+        return missed & (unlike | ~said)
 
     def settled(self, result: Ints) -> Ints:
         """A result; UNSAID where it is beyond the ends of accumulators that saturate: there the order of additions
