@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.happening import DEEP, Test, at_least, but_each, each
-from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.deliveries import of_ones
 from fsref.verification.scene import Scene
@@ -144,6 +144,7 @@ class Arrived(Brief):
 
 def arrives_otherwise() -> Iterator[Change]:
     """Products that are lost or become others by what else arrives."""
+    yield Change("in yours the last product at a neuron comes to the next one instead", 2, _late)
     simple = [one for one in BECOMES if one.dear <= CHEAP and " bits" not in one.text and one.text != "is 0"]
     for words, far, test in _meant():
         product = f"in yours a product{words}"
@@ -238,6 +239,46 @@ def _changed(test: Callable[[Arrived], Mask], of: Callable[[Arrived], Ints], par
     some = test(own) & (own.there > 0)
     more = np.where(some, of(own) - own.products, 0).sum(axis=0) if some.any() else None
     return part.right if more is None else part.right + rows_of(part, more)
+
+
+def _late(part: Part) -> Ints | None:
+    """What is delivered when the last product at each neuron comes to the next at which one arrives; UNSAID at the
+    first of these, as it gets what was left before. None where they are many.
+    """
+    if arrived(part.scene, part.of) is None:
+        return None
+    last, there = _last(part)
+    some, flat = there.reshape(len(last), -1), last.reshape(len(last), -1)
+    before = np.maximum.accumulate(np.where(some, np.arange(flat.shape[1]), -1), axis=1)
+    before = np.concatenate([np.full((len(flat), 1), -1), before[:, :-1]], axis=1)
+    carried = np.where(before < 0, 0, np.take_along_axis(flat, np.maximum(before, 0), axis=1))
+    moved = rows_of(part, np.where(some, carried - flat, 0).reshape(last.shape))
+    first = rows_of(part, (some & (before < 0)).reshape(last.shape))
+    return np.where(first, UNSAID, part.right + moved)
+
+
+def _last(part: Part) -> tuple[Ints, Mask]:
+    """The last product at each neuron (B, C, H, W), by a weight of 0, too, and where one arrives."""
+    scene, shape = part.scene, part.scene.population.shape
+    q = scene.into[part.of]
+    d, z = scene.net.code_weights[q.source], scene.spikes(q.source)
+    last = np.zeros((scene.count, *shape), np.int64)
+    there = np.zeros(last.shape, np.bool_)
+    each = [(replace(q, weights=w), replace(q, weights=at)) for w, at in _taps(q.weights.astype(np.int64))]
+    for t in range(d.shape[1]):
+        for own, one in each:
+            arrives = reference.along(z[:, t].astype(np.int64), one, shape) > 0
+            product = reference.along(z[:, t] * d[:, t, None, None], own, shape)
+            last, there = np.where(arrives, product, last), there | arrives
+    return last, there
+
+
+def _taps(w: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Weights of one input or tap at a time, and 1 there."""
+    for at in np.ndindex(*w.shape[1:]):
+        own, one = np.zeros_like(w), np.zeros_like(w)
+        own[(slice(None), *at)], one[(slice(None), *at)] = w[(slice(None), *at)], 1
+        yield own, one
 
 
 @lru_cache(maxsize=4)

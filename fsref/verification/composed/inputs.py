@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Linear
@@ -28,7 +29,7 @@ class Wrong(Brief):
     """A sum that is wrong, `off` by so much, or an opening membrane, then with its `bias`. Of its n inputs: `weights`
     and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, and `of` which
     projection they are. By projection all weights, and all codes of its source. Of the neurons (N,) of its population
-    the right sums, and what was `told` of those of another.
+    the right sums, what was `told` of those of others, and what is `left` in membranes.
     """
 
     seen: int
@@ -45,6 +46,7 @@ class Wrong(Brief):
     biases: Ints
     sums: Ints
     told: Ints
+    left: Ints
 
     @property
     def off(self) -> int:
@@ -97,6 +99,17 @@ def _of_part(part: Part) -> Iterator[Wrong]:
         if any(one is None for one in inputs):
             return
         yield _joined(part, p, row, b, place, [one for one in inputs if one is not None], told[b].ravel())
+
+
+def _left(scene: Scene, b: int) -> Ints:
+    """What is left in the membranes of a population for one image: of the last step."""
+    match scene.population:
+        case FS() as p if scene.opening is not None:
+            theirs = scene.theirs.get("membranes")
+            every = reference.fire(scene.opening[b : b + 1], p.table)[1] if theirs is None else theirs[b : b + 1]
+            return np.unique(every[0, -1])
+        case _:
+            return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,6 +181,7 @@ def _joined(
     own = np.ravel_multi_index(tuple(place), p.shape)
     others = (sums != sums[own]) | (told != told[own])  # what was told of one that is like it says nothing
     told, beside = told[others], biases.ravel()[others]
+    everywhere = [q.bias_map.ravel() for q in (*part.scene.net.fs, *part.scene.net.readouts)]
     z, d = stacked([one.z for one in each]), stacked([one.d for one in each])
     return Wrong(
         seen=int(part.seen[row]),
@@ -181,7 +195,8 @@ def _joined(
         of=flat([np.full(len(one.weights), n) for n, one in enumerate(each)]),
         all_weights=[one.all_weights for one in each],
         all_codes=[one.all_codes for one in each],
-        biases=np.unique(biases),
+        biases=np.unique(np.concatenate(everywhere)),
         sums=sums,
         told=told if part.of else np.concatenate([told, told - beside]),
+        left=np.zeros(0, np.int64) if part.of else _left(part.scene, b),
     )

@@ -131,6 +131,14 @@ def _instead_of(wrong: Wrong) -> Ints:
     return np.asarray(_added(wrong) - wrong.total)
 
 
+def _left(wrong: Wrong) -> Ints:
+    return np.asarray(wrong.left - wrong.right)
+
+
+def _left_added(wrong: Wrong) -> Ints:
+    return wrong.left
+
+
 def _bias_lost(wrong: Wrong) -> Ints | None:
     return None if wrong.bias is None else np.array([-wrong.bias])
 
@@ -159,6 +167,8 @@ KINDS = (
     Kind("some steps without a spike deliver the spikes of another", 0.5, _silent),
     Kind("what another neuron got is added", 0, _added),
     Kind("what another neuron got stands there", 0, _instead_of),
+    Kind("what another neuron was left with stands there", 0.5, _left),
+    Kind("what another neuron was left with is added", 0.5, _left_added),
     Kind("some biases are lost", 0, _bias_lost),
     Kind("some biases are added twice", 0, _bias_twice),
     Kind("some biases are those of other neurons", 1, _other_bias),

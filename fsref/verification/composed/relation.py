@@ -58,7 +58,7 @@ class Part(Brief):
             return missed
         said = result != UNSAID
         unlike: Mask = held(self.scene, np.where(said, self.beside + result, 0)) != self.beside + self.seen
-        return missed & (unlike | ~said)
+        return np.asarray(missed & (unlike | ~said))
 
     def settled(self, result: Ints) -> Ints:
         """A result; UNSAID where it is beyond the ends of accumulators that saturate: there the order of additions

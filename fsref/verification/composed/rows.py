@@ -50,6 +50,8 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
         yield f"the channel of {other.text}", other.dear + 0.4, partial(_of_neuron, other)
     for counter in counters():
         yield counter.text, counter.dear + 0.4, partial(_counted, counter)
+    for words, by in (("the next entry of the memory that holds all rows", 1), ("the entry before it there", -1)):
+        yield words, 2.2, partial(_beside, by)
     yield "the fs before it", 2, _before
     for words, dear, keeps in KEPT:
         yield words, dear, partial(_kept, keeps)
@@ -76,6 +78,16 @@ def _of_neuron(other: Other, scene: Scene, name: str, which: str) -> Ints:
 
 def _counted(counter: Counter, scene: Scene, name: str, which: str) -> Ints:
     return by_counter(counter, scene.net[name].shape, own_rows(scene.net, name, which), UNSAID)
+
+
+def _beside(by: int, scene: Scene, name: str, which: str) -> Ints:
+    """Rows read so many entries on, step by step in each channel; UNSAID beyond the table."""
+    own = own_rows(scene.net, name, which)
+    rows = own[:, :1] if (own == own[:, :1]).all() else own  # one row may serve all channels
+    flat = rows[:, :, 0, 0].T.ravel()
+    at = np.arange(flat.size) + by
+    found = np.where((at >= 0) & (at < flat.size), flat[np.clip(at, 0, flat.size - 1)], UNSAID)
+    return np.broadcast_to(found.reshape(rows.shape[1], -1).T[:, :, None, None], own.shape)
 
 
 def _before(scene: Scene, name: str, which: str) -> Ints | None:

@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, sources, steps
+from fsref.verification.scene import Scene
 
 CHEAP = 3.7  # words of a place and of a step at once
 Inside: TypeAlias = Some[tuple[int, ...]]
@@ -24,6 +25,10 @@ WORTH: tuple[tuple[str, Callable[[Ints], Ints]], ...] = (  # what a spike may be
     ("2 ** (K - 1 - t)", lambda t: 1 << t[::-1]),
     ("2 ** t", lambda t: 1 << t),
     ("1", lambda t: 1 + 0 * t),
+)
+COUNTED: tuple[tuple[str, Callable[[Scene], str]], ...] = (
+    ("the target", lambda scene: scene.population.name),
+    ("the population that fires last up to the target", lambda scene: _fired_last(scene)),
 )
 EVERYWHERE: Inside = Some("", 0, lambda shape: np.ones(shape, np.bool_))
 
@@ -57,6 +62,9 @@ def spikes_otherwise() -> Iterator[Change]:
     for name, other in elsewhere("channel", "row", "column"):
         text = f"in yours a spike is read from {other.text} of the source"
         yield Change(text, other.dear + 0.2, partial(_from, name, other, EVERYWHERE))
+    for words, counted in COUNTED:
+        text = f"in yours spikes of as many steps as {words} has are read"
+        yield Change(text, 2, partial(_counted, counted))
     for each in BECOMES:
         yield Change(f"in yours a code, as it is read, {each.text}", each.dear + 0.9, partial(_code, each))
     yield Change("in yours the largest code of the source is read as 0", 2, _largest)
@@ -121,6 +129,24 @@ def _of_population_before(part: Part) -> Ints | None:
     words[:, :n] = own[:, :n]
     spikes = reference.input_trains(words.reshape(read.codes.shape), len(read.d))
     return delivered(part, read.q, (spikes * read.d).sum(axis=1))
+
+
+def _counted(counted: Callable[[Scene], str], part: Part) -> Ints:
+    """What is delivered in as many steps as another population has; UNSAID where these are more, or none."""
+    read, scene = read_of(part), part.scene
+    n, steps = scene.net.steps[counted(scene)], len(read.d)
+    if n == steps:
+        return part.right
+    if not 0 < n < steps:
+        return np.full_like(part.right, UNSAID)
+    return _worth(part, read, -read.d * (np.arange(steps) >= n)[:, None, None, None])
+
+
+def _fired_last(scene: Scene) -> str:
+    """The target, or of a readout the fs before it."""
+    names = [p.name for p in scene.net.fs]
+    own = scene.population.name
+    return own if own in names else names[-1]
 
 
 def _code(each: Becomes, part: Part) -> Ints:

@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import Change, Part, column, moved, pa
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
+PACKED = (4, 8, 12, 15, 16, 32)  # steps of trains in one word
 BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
 
 
@@ -70,8 +71,15 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"yours is that of {name}" if name.startswith("the neuron") else f"yours has {name}"
         text = f"yours is {name}" if name.startswith("without") else text
         yield taken(text, 2, column(name))
+    for steps in PACKED:
+        yield Change(f"yours is packed as one of {steps} steps, from its first on", 2, partial(_packed, steps))
     yield from told_elsewhere()
     yield from told_before(parts)
+
+
+def _packed(steps: int, part: Part) -> Ints:
+    """Trains whose first step stands where that of a longer one would."""
+    return part.right << max(0, steps - part.scene.net.steps[part.scene.population.name])
 
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:

@@ -20,6 +20,7 @@ GROUPS = (4, 8)  # of which a last one may be left
 WORDS = (16, 32, 64)  # neurons in one word, of which the first, the last, or all of a last word may be left
 AXES = ((1, "input"), (2, "kernel row"), (3, "kernel column"))  # of weights (O, I, kh, kw)
 ADDRESSED = ("neuron", "weight")  # indices that are addresses, of which a bit may be stuck
+LARGE = (512, 1024, 2048, 4096)  # of which addresses may be left
 VALUES = (1, -1, 127, -127, -128, 128)  # of weights named
 
 Given = TypeVar("Given")
@@ -153,7 +154,7 @@ def others(name: str) -> Iterator[Other]:
     for bits in (1, 3, 7):
         words = "bit" if bits == 1 else f"{bits.bit_length()} bits"
         yield Other(f"the {name} whose lowest {words} are the complement", 2.4, partial(_complement, bits))
-    for size in (2, 4, 8, 16, 32, 64, 128, 256):
+    for size in (2, 4, 8, 16, 32, 64, 128, 256, *(LARGE if name in ADDRESSED else ())):
         yield Other(f"the {name} modulo {size}", 2.4, partial(_modulo, size))
         yield Other(f"the first {name} of its {size}", 2.6, partial(_first, size))
         yield Other(f"the {name} turned round behind the last group of {size}", 3, partial(_turned, size))
