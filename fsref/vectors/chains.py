@@ -34,6 +34,8 @@ def chains() -> Iterator[Callable[[Room], Network]]:
     yield partial(chain, convs=1, dense=3, first=2)
     for first in range(3):
         yield partial(chain, convs=0, dense=4, first=first)
+    for sign in (1, -1):
+        yield partial(large, sign=sign)
 
 
 def chain(room: Room, convs: int, dense: int, first: int) -> Network:
@@ -48,7 +50,8 @@ def chain(room: Room, convs: int, dense: int, first: int) -> Network:
         source, name, (c, h, w) = layers[-1], f"p{i}", layers[-1].shape
         if i < convs:
             wanted, dilation, outputs = WINDOWS[(first + i) % len(WINDOWS)]
-            (kernel, stride, padding), groups = allowed(room, *wanted), 2 if c % 2 == 0 and c > 2 else 1
+            kernel, stride, padding = allowed(room, *wanted)
+            groups = next((n for n in (3, 2) if c % n == 0 and c > n), 1)
             if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
                 dilation = (1, 1)
             places = window_shape(source.shape, kernel, stride, padding, dilation)
@@ -63,6 +66,33 @@ def chain(room: Room, convs: int, dense: int, first: int) -> Network:
                 joined.append(room.joined(source, name, room.weights(outputs, source.neurons, bits=6)))
         layers.append(FS(name, (outputs, *places), table(room, (first + i) % 3, 4 + i % 3, 85 - 20 * i, outputs)))
     return room.network(f"{CHAIN}_{convs}_{dense}_{first}", layers, joined)
+
+
+def large(room: Room, sign: int) -> Network:
+    """Layers of which each spike is worth as much as codes may be, of the last step with another sign where that is
+    -1; each neuron reads one by a weight at an end.
+    """
+    chip, room = room.chip, replace(room, deeper=False)
+    weight_bits = min(8, chip.weight_bits or 8)
+    bits = min(
+        chip.code_bits or 16, (chip.membrane_bits or 32) - weight_bits, (chip.threshold_bits or 32) - weight_bits
+    )
+    given, steps, count = room.given(room.shape(8, 1, 1)), room.steps(6), room.count(8)
+    powers = 1 << np.arange(steps - 1, -1, -1)
+    unit = 1 << max(0, bits - 1 - (sign < 0) - steps)  # of a code
+    d = unit * powers * np.where(np.arange(steps) < steps - 1, 1, sign)
+    weights = np.zeros((count, count), np.int64)
+    weights[np.arange(count), np.arange(count) // 2 * 2] = np.where(
+        np.arange(count) % 2, -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1
+    )
+    layers: list[Population] = [given]
+    joined: list[Projection] = []
+    for i in range(3):
+        T = powers * (unit if i else 1) * 2 ** max(0, weight_bits - 3)
+        source = layers[-1]
+        layers.append(FS(f"large{i}", (count, 1, 1), Table(T=T, h=T, d=d)))
+        joined.append(room.joined(source, f"large{i}", weights if i else weights[:, : source.neurons]))
+    return room.network(f"{CHAIN}_large{'_signed' * (sign < 0)}", layers, joined)
 
 
 def wide(room: Room) -> Shape:

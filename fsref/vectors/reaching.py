@@ -21,6 +21,7 @@ LAYERS = 3  # of FS neurons, beside the readout
 FARTHEST = 40  # bit
 SIZES = 384, 1024  # of inputs, where every neuron has a weight, and where every channel has one
 FEW = 16  # channels, where every neuron has a weight
+ENDS = ("largest", "smallest")  # membranes that get there
 
 
 def reaching() -> Iterator[Form]:
@@ -28,13 +29,16 @@ def reaching() -> Iterator[Form]:
     for pooled in (True, False):
         yield partial(far, pooled=pooled)
         yield partial(far, pooled=pooled, turning=True)
+        for end in ENDS:
+            yield partial(far, pooled=pooled, end=end)
 
 
-def far(room: Room, pooled: bool, turning: bool = False) -> Network:
+def far(room: Room, pooled: bool, turning: bool = False, end: str = "") -> Network:
     """Layers side by side and a readout, all of which read the input: where all of it sends max_code, membranes stand
     at each +-2^bit and one beside, the farthest first, and sums just beyond, as far as the chip's accumulators, weights
-    and inputs go. `turning`, from there a neuron takes each of them farther and back, whose code is 0: accumulators
-    that hold what is left wrap on the way, twice. Errors: UsageError, NetworkError.
+    and inputs go; or all of them at the farthest of one `end`. `turning`, from there a neuron takes each of them
+    farther and back, whose code is 0: accumulators that hold what is left wrap on the way, twice. Errors: UsageError,
+    NetworkError.
     """
     bits = room.chip.membrane_bits
     if bits is None:
@@ -49,8 +53,10 @@ def far(room: Room, pooled: bool, turning: bool = False) -> Network:
     wide = min(room.chip.weight_bits or 64, max(8, min(bits, FARTHEST) + 1 - (count * unit).bit_length()))
     ends = 2 ** (wide - 1) - 1, 2 ** (wide - 1)  # what a weight can be, above and below 0
     shown = room.count(2 * LAYERS)
-    rows = [row for wanted in targets(bits) if (row := solved(room, wanted, unit, count, ends)) is not None]
+    every = [wanted for wanted in targets(bits) if not end or (wanted > 0) == (end == ENDS[0])]
+    rows = [row for wanted in every if (row := solved(room, wanted, unit, count, ends)) is not None]
     rows = rows[: min(4 * bits if pooled else FEW, room.count(4 * bits) - shown)]
+    rows = rows[:1] * len(rows) if end else rows
     if not rows:
         raise UsageError("VECTOR-3", "membrane_bits", "no sum gets there", bits, "wider weights, or more inputs")
     weights, bias = np.array([row for row, _ in rows]), np.array([own for _, own in rows])
@@ -82,7 +88,8 @@ def far(room: Room, pooled: bool, turning: bool = False) -> Network:
         into.append(room.joined(p, "out", codes))
     order = [p.name for p in (*populations, out)]
     into.sort(key=lambda q: order.index(q.target))
-    return room.whole(f"far_{'pooled' if pooled else 'dense'}{'_turning' * turning}", [*populations, out], into)
+    name = "_".join(filter(None, ("far", "pooled" if pooled else "dense", "turning" * turning, end)))
+    return room.whole(name, [*populations, out], into)
 
 
 def sized(room: Room, most: int) -> tuple[int, int, int]:

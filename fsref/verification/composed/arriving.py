@@ -253,8 +253,8 @@ def _late(part: Part) -> Ints | None:
     before = np.concatenate([np.full((len(flat), 1), -1), before[:, :-1]], axis=1)
     carried = np.where(before < 0, 0, np.take_along_axis(flat, np.maximum(before, 0), axis=1))
     moved = rows_of(part, np.where(some, carried - flat, 0).reshape(last.shape))
-    first = rows_of(part, (some & (before < 0)).reshape(last.shape))
-    return np.where(first, UNSAID, part.right + moved)
+    first = rows_of(part, np.where(some & (before < 0), 1, 0).reshape(last.shape))
+    return np.where(first > 0, UNSAID, part.right + moved)
 
 
 def _last(part: Part) -> tuple[Ints, Mask]:
