@@ -110,14 +110,18 @@ def _adding(scene: Scene) -> FS | Readout | None:
             return None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=256)
 def _on_the_way(scene: Scene, first: bool) -> Ints:
-    """The right sums after each addition, to the bias or without it; of many, integers that each change changes."""
+    """The right sums after each addition, to the bias or without it, each once; of many, integers that each change
+    changes.
+    """
     steps = additions(scene, True)
     if not steps:
         return np.arange(-(2**6), 2**6) << np.arange(32)[:, None]
     found: Ints = np.cumsum(np.stack(steps), axis=0)
-    return found + scene.opening - sum(scene.sums.values()) if first and scene.opening is not None else found
+    if first and scene.opening is not None:
+        found = found + scene.opening - sum(scene.sums.values())
+    return np.unique(found)
 
 
 def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:
