@@ -242,14 +242,17 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool, chip: Limits | 
 
 def heights(case: Case, bits: int) -> set[Gain]:
     """The bits of the opening membranes of a case, by the kind of population and the sign; those that are nearly all
-    of the `bits` of an accumulator by how they came, too.
+    of the `bits` of an accumulator by how they came, too, and where every neuron has them.
     """
     found: set[Gain] = set()
     for p in case.net.integrating:
         way = tuple(sorted({f"{type(q).__name__}{getattr(q, 'pooled', '')}" for q in case.net.into(p.name).values()}))
         v = case.expected.get((p.name, "opening"), np.zeros(0, np.int64)).tolist()
-        for sign, high in {(one < 0, (one ^ (one >> 63)).bit_length()) for one in v}:
-            found.add(("height", p.kind, sign, high, way if high > bits - NEARLY else ()))
+        every = {(one < 0, (one ^ (one >> 63)).bit_length()) for one in v}
+        for sign, high in every:
+            nearly = high > bits - NEARLY
+            found.add(("height", p.kind, sign, high, way if nearly else ()))
+            found |= {("height", p.kind, sign, high, "of each neuron")} if nearly and len(every) == 1 else set()
     return found
 
 

@@ -35,6 +35,9 @@ LOOPS: tuple[tuple[str, Callable[[int, int], tuple[int, int]]], ...] = (  # from
 COLUMNS: tuple[tuple[str, Callable[[Ints, int, int, int], Ints]], ...] = (  # from neurons, channels, rows, columns
     ("is its address shifted as by the next lower power of two", lambda n, c, h, w: n >> ((h * w).bit_length() - 1)),
     ("is its address shifted as by the next higher power of two", lambda n, c, h, w: n >> (h * w - 1).bit_length()),
+    ("is its address", lambda n, c, h, w: n),
+    ("is its address divided by the number of rows", lambda n, c, h, w: n // h),
+    ("is its address divided by the number of columns", lambda n, c, h, w: n // w),
     ("is its address divided by the square of the number of rows", lambda n, c, h, w: n // (h * h)),
     ("is its address divided by the square of the number of columns", lambda n, c, h, w: n // (w * w)),
     ("is its address modulo the number of channels", lambda n, c, h, w: n % c),

@@ -128,7 +128,7 @@ def _added(wrong: Wrong) -> Ints:
 
 
 def _instead_of(wrong: Wrong) -> Ints:
-    return np.asarray(_added(wrong) - wrong.total)
+    return np.concatenate([_added(wrong) - wrong.total, wrong.told - wrong.right])
 
 
 def _left(wrong: Wrong) -> Ints:

@@ -94,6 +94,11 @@ def _undivided(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
     return at % stride == 0, at
 
 
+def _from_first(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
+    at = np.maximum(at, 0)
+    return at % stride == 0, at // stride
+
+
 def _exact(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
     return at % stride == 0, at // stride
 
@@ -109,6 +114,7 @@ GRIDS: tuple[tuple[str, float, Grid], ...] = (
     ("windows begin one place later", 2.2, partial(_begun, 1)),
     ("windows begin one place earlier", 2.2, partial(_begun, -1)),
     ("places are not divided by the stride", 2.2, _undivided),
+    ("a place before the first window counts as where that begins", 2, _from_first),
 )
 
 

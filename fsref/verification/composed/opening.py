@@ -11,7 +11,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.ranges import width_bits
-from fsref.verification.composed.adding import CARRIED, without_carry
+from fsref.verification.composed.adding import BITS, CARRIED, without_carry
 from fsref.verification.composed.between import left_over
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import (
@@ -152,6 +152,10 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield _instead(f"in yours the bias {each.text}", each.dear + 0.5, "bias", becoming(each, column("bias")))
         yield _instead(f"in yours the sum {each.text}", each.dear + 0.7, "total", becoming(each, column("total")))
+    for bits in BITS:
+        for side, clip in (("above", np.minimum), ("below", np.maximum)):
+            end = (1 << (bits - 1)) - 1 if side == "above" else -(1 << (bits - 1))
+            yield Change(f"yours saturates at {bits} bits, {side} alone", 1.8, partial(_ends, clip, end))
     for each in BECOMES:
         text = f"in yours the sum {each.text} with each projection added to the bias"
         yield Change(text, each.dear + 1.3, partial(_one_by_one, partial(_becomes, each.of)))
@@ -181,6 +185,10 @@ def _one_by_one(rule: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
 
 def _becomes(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
     return of(v + more)
+
+
+def _ends(clip: Callable[[Ints, int], Ints], end: int, part: Part) -> Ints:
+    return clip(part.right, end)
 
 
 def _of_map(gives: Callable[[Part], Ints | None], part: Part) -> Ints | None:

@@ -111,9 +111,12 @@ def read_apart(what: str, given: Given) -> Iterator[tuple[str, float, Callable[[
 
 
 def _pitched(pitch: Pitches, part: Part) -> NDArray[np.intp]:
-    """The addresses of neurons with another pitch."""
-    shape = part.scene.population.shape
-    of_channel, of_row = pitch.of(shape, shape)
+    """The addresses of neurons with another pitch; the other side is the source of what a projection delivers."""
+    scene = part.scene
+    shape = scene.population.shape
+    of_channel, of_row = pitch.of(
+        shape, scene.net[scene.into[part.of].source].shape if part.of in scene.into else shape
+    )
     c, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
     found: NDArray[np.intp] = (c * of_channel + y * of_row + x).ravel()
     return found

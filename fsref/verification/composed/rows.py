@@ -21,6 +21,11 @@ from fsref.verification.scene import Scene
 # there; None where they are its own.
 Rows: TypeAlias = Callable[[Scene, str, str], Ints | None]
 Keeps: TypeAlias = Callable[[FS, FS], bool]  # whether the table of the one loaded last stays for the next
+Pitch: TypeAlias = Callable[[Scene, str], int]
+PITCHES: tuple[tuple[str, Pitch], ...] = (
+    ("the population before", lambda scene, name: _steps_before(scene.net, name)),
+    ("the input", lambda scene, name: scene.net.input.steps),
+)
 KEPT: tuple[tuple[str, float, Keeps], ...] = (
     ("the first fs", 2, lambda last, own: True),
     ("the fs loaded last, which stays where K is the same", 2.2, lambda last, own: last.steps == own.steps),
@@ -52,9 +57,19 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
         yield counter.text, counter.dear + 0.4, partial(_counted, counter)
     for words, by in (("the next entry of the memory that holds all rows", 1), ("the entry before it there", -1)):
         yield words, 2.2, partial(_beside, by)
+    for words, pitch in PITCHES:
+        yield f"an address at which channels lie as far apart as {words} has steps", 2.2, partial(_pitched, pitch)
+    for table in "Th":
+        yield f"channel 0 where {table} has one row, its own where {table} has more", 2.3, partial(_as_of, table)
     yield "the fs before it", 2, _before
     for words, dear, keeps in KEPT:
         yield words, dear, partial(_kept, keeps)
+
+
+def _steps_before(net: Network, name: str) -> int:
+    """K of the population before in the load."""
+    names = [p.name for p in net.populations]
+    return net.steps[names[names.index(name) - 1]]
 
 
 def own_rows(net: Network, name: str, which: str) -> Ints:
@@ -88,6 +103,28 @@ def _beside(by: int, scene: Scene, name: str, which: str) -> Ints:
     at = np.arange(flat.size) + by
     found = np.where((at >= 0) & (at < flat.size), flat[np.clip(at, 0, flat.size - 1)], UNSAID)
     return np.broadcast_to(found.reshape(rows.shape[1], -1).T[:, :, None, None], own.shape)
+
+
+def _pitched(pitch: Pitch, scene: Scene, name: str, which: str) -> Ints:
+    """Rows read where channels lie as far apart as another population has steps; UNSAID beyond the table."""
+    own = own_rows(scene.net, name, which)
+    steps, channels = own.shape[:2]
+    at = np.arange(channels) * pitch(scene, name) + np.arange(steps)[:, None]
+    flat = own[:, :, 0, 0].T.ravel()
+    found = np.where(at < flat.size, flat[np.minimum(at, flat.size - 1)], UNSAID)
+    return own if (own == own[:, :1]).all() else found[:, :, None, None]
+
+
+def _as_of(other: str, scene: Scene, name: str, which: str) -> Ints:
+    """Rows of channels where those of another table differ, else of channel 0; UNSAID where it is one row that does not
+    serve all.
+    """
+    own, beside = (own_rows(scene.net, name, each) for each in (which, other))
+    one, alone = (bool((rows == rows[:, :1]).all()) for rows in (own, beside))
+    if one == alone:
+        return own
+    first = np.arange(own.shape[1])[:, None, None] == 0
+    return np.broadcast_to(own[:, :1], own.shape) if alone else np.where(first, own, UNSAID)
 
 
 def _before(scene: Scene, name: str, which: str) -> Ints | None:

@@ -55,6 +55,8 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
     text = "in yours spikes are read of the population just before the target"
     yield Change(text, 2, _of_population_before, unsaid=0.9)
+    text = f"{text}, as its own lie there, step by step"
+    yield Change(text, 2.1, _of_steps_before, unsaid=0.9)
     for other, where in product(list(others("neuron")), list(sources())):
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
@@ -129,6 +131,30 @@ def _of_population_before(part: Part) -> Ints | None:
     words[:, :n] = own[:, :n]
     spikes = reference.input_trains(words.reshape(read.codes.shape), len(read.d))
     return delivered(part, read.q, (spikes * read.d).sum(axis=1))
+
+
+def _of_steps_before(part: Part) -> Ints | None:
+    """What is delivered of the bits that stand at the source's places where the trains of the population just before
+    the target lie, step by step; UNSAID where one lies behind these.
+    """
+    read, scene = read_of(part), part.scene
+    names = [p.name for p in scene.net.populations]
+    before = names[names.index(read.q.target) - 1]
+    if before == read.q.source:
+        return part.right
+    if before not in scene.sent:
+        return None
+    steps = scene.net.steps[before]
+    bits = reference.input_trains(scene.sent[before].reshape(scene.count, 1, 1, -1), steps).reshape(scene.count, -1)
+    size = read.spikes[0].size
+    known = np.arange(size) < bits.shape[1]
+    z = np.pad(bits, ((0, 0), (0, max(0, size - bits.shape[1]))))[:, :size].reshape(read.spikes.shape)
+    found = delivered(part, read.q, (z * read.d).sum(axis=1))
+    beyond = np.where(known, 0, 1).reshape(read.spikes.shape[1:]).any(axis=0)
+    reached = delivered(
+        part, read.by((read.weights != 0).astype(np.int64)), np.broadcast_to(beyond * 1, read.codes.shape)
+    )
+    return np.where(reached > 0, UNSAID, found)
 
 
 def _counted(counted: Callable[[Scene], str], part: Part) -> Ints:

@@ -123,6 +123,7 @@ def _turning() -> Iterator[Move]:
             yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
         yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
     yield "sees rows and columns exchanged", 2.2, _transposed
+    yield "reads the group of its output modulo the number of groups", 2, _of_modulo
     for n in TILES:
         yield f"reads the group of the first output of its tile of {n}", 2.2, partial(_of_first, n, True)
         yield f"reads the group of the first neuron of its {n}", 2.2, partial(_of_first, n, False)
@@ -154,6 +155,11 @@ def _weighed(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps
 def _transposed(taps: Taps) -> Taps:
     moved = taps.but(y=taps.x, x=taps.y)
     return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _of_modulo(taps: Taps) -> Taps:
+    """The channels of the group that is an output modulo the number of groups."""
+    return taps.but(channel=taps.o % taps.q.groups * taps.sizes[1] + taps.i)
 
 
 def _of_first(n: int, of_outputs: bool, taps: Taps) -> Taps:
