@@ -155,7 +155,7 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for bits in BITS:
         for side, clip in (("above", np.minimum), ("below", np.maximum)):
             end = (1 << (bits - 1)) - 1 if side == "above" else -(1 << (bits - 1))
-            yield Change(f"yours saturates at {bits} bits, {side} alone", 1.8, partial(_ends, clip, end))
+            yield Change(f"yours saturates at {bits} bits, {side} alone", 1.3, partial(_ends, clip, end))
     for each in BECOMES:
         text = f"in yours the sum {each.text} with each projection added to the bias"
         yield Change(text, each.dear + 1.3, partial(_one_by_one, partial(_becomes, each.of)))
