@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsref import Network
+from fsref import Dense, Input, Network, Readout
+from fsref.testing import Disagreement, verify
 from fsref.vectors.case import Case, case_of
 from test_composed import NETWORKS, SPIKES, Device, judged
 
@@ -91,7 +92,8 @@ class Carried(Drawn):
     """What another neuron is delivered is added."""
 
     def placed(self, sums: list[int]) -> list[int]:
-        return [own + (int(self.rng.choice(sums)) if self.now() else 0) for own in sums]
+        others = [int(self.rng.choice([one for one in sums if one != own] or [0])) for own in sums]
+        return [own + other * self.now() for own, other in zip(sums, others, strict=True)]
 
 
 class Unbiased(Drawn):
@@ -170,6 +172,36 @@ def test_integers_that_follow_from_nothing_have_no_kind() -> None:
 
     found = judged(Noise(), cases=CASES)
     assert not found.hints and found.observed
+
+
+class Near(Drawn):
+    """A sum is a little too large, whatever is added."""
+
+    def placed(self, sums: list[int]) -> list[int]:
+        return [own + (int(self.rng.integers(1, 6)) if self.now() else 0) for own in sums]
+
+
+def test_small_integers_of_many_spikes_say_little() -> None:
+    """A sum that is a little too large where many spikes arrive is no sign of what happens with each."""
+    assert not [hint for hint in judged(Near()).hints if hint.name == "kind"]
+
+
+def test_a_network_without_neurons_that_fire_is_judged() -> None:
+    """A readout that reads the input alone has no fs before it, and is judged all the same."""
+    weights = np.arange(15).reshape(3, 5) - 7
+    net = Network(
+        [Input("in", (5, 1, 1), 3, 7), Readout("out", (3, 1, 1), np.array([1, -2, 3]))],
+        [Dense("in", "out", weights)],
+    )
+
+    def forward(images: Any) -> dict[str, Any]:
+        codes = images.reshape(len(images), -1).astype(np.int64) @ weights.T + np.array([1, -2, 3])
+        codes[:, 1] += codes[:, 0] * 7919 % 13 - 6
+        return {"out": codes}
+
+    with pytest.raises(Disagreement) as found:
+        verify(net, forward, max_examples=10)
+    assert found.value.population == "out"
 
 
 @pytest.mark.parametrize("device", [Lost(), Carried()], ids=lambda device: type(device).__name__)

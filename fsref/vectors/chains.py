@@ -74,12 +74,11 @@ def large(room: Room, sign: int) -> Network:
     """
     chip, room = room.chip, replace(room, deeper=False)
     weight_bits = min(8, chip.weight_bits or 8)
-    bits = min(
-        chip.code_bits or 16, (chip.membrane_bits or 32) - weight_bits, (chip.threshold_bits or 32) - weight_bits
-    )
+    wide = min(chip.threshold_bits or 32, chip.membrane_bits or 32, 31)
+    bits = min(chip.code_bits or 16, wide - weight_bits)
     given, steps, count = room.given(room.shape(8, 1, 1)), room.steps(6), room.count(8)
     powers = 1 << np.arange(steps - 1, -1, -1)
-    unit = 1 << max(0, bits - 1 - (sign < 0) - steps)  # of a code
+    unit = 1 << max(0, bits - (sign < 0) - steps)  # of a code
     d = unit * powers * np.where(np.arange(steps) < steps - 1, 1, sign)
     weights = np.zeros((count, count), np.int64)
     weights[np.arange(count), np.arange(count) // 2 * 2] = np.where(
@@ -88,7 +87,7 @@ def large(room: Room, sign: int) -> Network:
     layers: list[Population] = [given]
     joined: list[Projection] = []
     for i in range(3):
-        T = powers * (unit if i else 1) * 2 ** max(0, weight_bits - 3)
+        T = powers * (unit if i else 1) * 2 ** max(0, min(weight_bits - 3, wide - 1 - steps))
         source = layers[-1]
         layers.append(FS(f"large{i}", (count, 1, 1), Table(T=T, h=T, d=d)))
         joined.append(room.joined(source, f"large{i}", weights if i else weights[:, : source.neurons]))

@@ -59,8 +59,9 @@ class Disagreement(AssertionError):
 
     Of an FS neuron also `membrane`, and `above`: how far it lies above (0 or more) or below the nearest threshold
     between two codes. `hints` are the known mistakes that give every code of the population in every image judged,
-    the most likely first (OBS-4), and `causes` their names in the catalogue; each explains `explained` of the
-    `differing` images that were seen.
+    the most likely first (OBS-4), and `causes` their names in the catalogue, "composed" of composed ones (CONFORM-7),
+    "kind" of what is a kind of mistake alone (CONFORM-8); each explains `explained` of the `differing` images that were
+    seen, a kind none.
     """
 
     def __init__(self, text: str, **found: Any) -> None:

@@ -285,7 +285,7 @@ def compare_dump(
         found = judge.counts[p.name]
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
         begins = judge.first(p.name)
-        if begins is not None and judged.hints and not judge.early(before)[begins.difference.image]:
+        if begins is not None and judged.explained and not judge.early(before)[begins.difference.image]:
             begins = begins.by(judged.hints[0].text)
         before.append(p.name)
         rows.append(_compared(net, p.name, dump, found, begins, judged, isolated))

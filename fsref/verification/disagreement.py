@@ -98,7 +98,7 @@ def described(
     lines.append(f"all       {len(others)} of {len(wrong)} neurons of {name} differ, by {span}{then}")
     every = [population.name for population in net.populations]
     skipped = [n for n in every[1 : every.index(name)] if n not in names]
-    if skipped and not judged.hints:
+    if skipped and not judged.explained:
         shown = f"{', '.join(skipped[:4])}{', ...' if len(skipped) > 4 else ''}"
         lines.append(f"unseen    {shown}: give their codes too, to see where it begins")
     lines += [f"{'or' if i else 'hint':<8}  {hint.text}" for i, hint in enumerate(judged.hints)]

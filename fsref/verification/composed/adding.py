@@ -19,6 +19,7 @@ from fsref.verification.scene import Scene
 
 CHEAP = 4.5  # words of an addition and what becomes of it
 FOLLOWED = 512  # additions at a neuron
+WAY = 2**13  # sums on the way
 CARRIED = range(1, 33)  # bits whose carry may be lost
 BITS = range(6, 41)  # of sums that stay
 Pair: TypeAlias = Callable[[Ints, Ints], Mask]  # of the sum so far, and what is added
@@ -110,10 +111,10 @@ def _adding(scene: Scene) -> FS | Readout | None:
             return None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _on_the_way(scene: Scene, first: bool) -> Ints:
-    """The right sums after each addition, to the bias or without it, each once; of many, integers that each change
-    changes.
+    """The right sums after each addition, to the bias or without it, each once, from the lowest to the highest, of many
+    some; where additions are not followed, integers that each change changes.
     """
     steps = additions(scene, True)
     if not steps:
@@ -121,7 +122,8 @@ def _on_the_way(scene: Scene, first: bool) -> Ints:
     found: Ints = np.cumsum(np.stack(steps), axis=0)
     if first and scene.opening is not None:
         found = found + scene.opening - sum(scene.sums.values())
-    return np.unique(found)
+    every = np.unique(found)
+    return every[np.linspace(0, len(every) - 1, min(len(every), WAY)).astype(np.intp)]
 
 
 def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:

@@ -264,11 +264,10 @@ def _last(part: Part) -> tuple[Ints, Mask]:
     d, z = scene.net.code_weights[q.source], scene.spikes(q.source)
     last = np.zeros((scene.count, *shape), np.int64)
     there = np.zeros(last.shape, np.bool_)
-    each = [(replace(q, weights=w), replace(q, weights=at)) for w, at in _taps(q.weights.astype(np.int64))]
     for t in range(d.shape[1]):
-        for own, one in each:
-            arrives = reference.along(z[:, t].astype(np.int64), one, shape) > 0
-            product = reference.along(z[:, t] * d[:, t, None, None], own, shape)
+        for own, one in _taps(q.weights.astype(np.int64)):
+            arrives = reference.along(z[:, t].astype(np.int64), replace(q, weights=one), shape) > 0
+            product = reference.along(z[:, t] * d[:, t, None, None], replace(q, weights=own), shape)
             last, there = np.where(arrives, product, last), there | arrives
     return last, there
 

@@ -182,6 +182,13 @@ def rows_of(part: Part, values: Ints) -> Ints:
     return values.ravel() if kept is None else values[:, kept].ravel()
 
 
+def reached(part: Part, some: Ints) -> NDArray[np.bool_]:
+    """Which rows of a part some of a plane (B, C, H, W) arrives at, by a weight that is not 0."""
+    read = read_of(part)
+    found: NDArray[np.bool_] = delivered(part, read.by((read.weights != 0).astype(np.int64)), some) != 0
+    return found
+
+
 def delivered(part: Part, q: Projection, plane: Ints) -> Ints:
     """What a projection, with its weights or others, delivers from a plane (B, C, H, W), by rows of a part."""
     read, shape = read_of(part), part.scene.population.shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from fsref.law.populations import FS, Readout
 from fsref.law.projections import Linear
 from fsref.tables import Brief
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.relation import Mask, Part, Relation
+from fsref.verification.composed.relation import Mask, Part, Relation, held
 from fsref.verification.scene import Scene
 from fsref.verification.taps import taps_of
 
@@ -28,7 +28,7 @@ TRIED, KEPT = 384, 192  # wrong sums looked at, and of these the ones of the few
 class Wrong(Brief):
     """A sum that is wrong, `off` by so much, or an opening membrane, then with its `bias`. Of its n inputs: `weights`
     and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, and `of` which
-    projection they are. By projection all weights, and all codes of its source. Of the neurons (N,) of its population
+    projection they are. By projection all weights, and all codes of its source. Of other neurons of its population
     the right sums, what was `told` of those of others, and what is `left` in membranes.
     """
 
@@ -56,7 +56,12 @@ class Wrong(Brief):
     @property
     def total(self) -> int:
         """What is rightly delivered."""
-        return int((self.products).sum())
+        return int(self.products.sum())
+
+    @property
+    def spikes(self) -> int:
+        """How many spikes arrive."""
+        return int(self.z.sum())
 
     @cached_property
     def products(self) -> Ints:
@@ -76,12 +81,12 @@ def wrong_of(relation: Relation) -> list[Wrong]:
     has many products.
     """
     each = [_of_part(part) for part in relation.parts if part.wrong.any()]
-    found = [one for one in chain.from_iterable(zip_longest(*each)) if one is not None]
-    return sorted(found[:TRIED], key=lambda one: int(np.count_nonzero(one.source)))[:KEPT]
+    found = islice((one for one in chain.from_iterable(zip_longest(*each)) if one is not None), TRIED)
+    return sorted(found, key=lambda one: one.spikes)[:KEPT]
 
 
 def _of_part(part: Part) -> Iterator[Wrong]:
-    """The wrong sums of a part, in an order that is drawn."""
+    """The wrong sums of a part, in an order that is drawn, of which accumulators hold the right one."""
     scene = part.scene
     names = [part.of] if part.of else list(scene.into)
     match scene.population:
@@ -91,14 +96,20 @@ def _of_part(part: Part) -> Iterator[Wrong]:
             return
     shape = scene.codes[p.name].shape
     at = rows_of(part, np.arange(int(np.prod(shape))).reshape(shape))
-    told = np.full(shape, 0, np.int64)
-    told.ravel()[at] = part.seen
-    for row in np.random.default_rng(0).permutation(np.flatnonzero(part.wrong)).tolist():
+    told, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    told.ravel()[at], known.ravel()[at] = part.seen, True
+    every = {name: np.unique(scene.into[name].weights.astype(np.int64)) for name in names}
+    whole = part.right if part.beside is None else part.right + part.beside
+    for row in (
+        np.random.default_rng(0).permutation(np.flatnonzero(part.wrong & (held(scene, whole) == whole))).tolist()
+    ):
         b, *place = (int(v) for v in np.unravel_index(int(at[row]), shape))
-        inputs = [_inputs(scene, name, b, place) for name in names]
+        inputs = [_inputs(scene, name, b, place, every[name]) for name in names]
         if any(one is None for one in inputs):
             return
-        yield _joined(part, p, row, b, place, [one for one in inputs if one is not None], told[b].ravel())
+        yield _joined(
+            part, p, row, b, place, [one for one in inputs if one is not None], told[b].ravel(), known[b].ravel()
+        )
 
 
 def _left(scene: Scene, b: int) -> Ints:
@@ -125,7 +136,7 @@ class _Along(Brief):
     sums: Ints
 
 
-def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | None:
+def _inputs(scene: Scene, name: str, b: int, place: Sequence[int], every: Ints) -> _Along | None:
     """What a neuron (c, y, x) reads of an image along one projection; None where it has many products."""
     q = scene.into[name]
     table, spikes = scene.net.code_weights[q.source].T, scene.spikes(q.source)[b].astype(np.int64)
@@ -135,8 +146,7 @@ def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | N
     if found is None:
         return None
     at, there, weights = found
-    every, sums = np.unique(q.weights.astype(np.int64)), scene.sums[name][b].ravel()
-    return _Along(weights, z[:, at] * there, d[:, at], ~there, every, _each(z * d), sums)
+    return _Along(weights, z[:, at] * there, d[:, at], ~there, every, _each(z * d), scene.sums[name][b].ravel())
 
 
 def _each(worth: Ints) -> Ints:
@@ -164,7 +174,7 @@ def _seen_by(
 
 
 def _joined(
-    part: Part, p: FS | Readout, row: int, b: int, place: Sequence[int], each: Sequence[_Along], told: Ints
+    part: Part, p: FS | Readout, row: int, b: int, place: Sequence[int], each: Sequence[_Along], told: Ints, known: Mask
 ) -> Wrong:
     """A wrong sum of one projection or several."""
     steps = max((len(one.z) for one in each), default=0)
@@ -180,7 +190,7 @@ def _joined(
     sums = sum((one.sums for one in each), np.zeros(told.shape, np.int64))
     own = np.ravel_multi_index(tuple(place), p.shape)
     others = (sums != sums[own]) | (told != told[own])  # what was told of one that is like it says nothing
-    told, beside = told[others], biases.ravel()[others]
+    told, beside = told[others & known], biases.ravel()[others & known]
     everywhere = [q.bias_map.ravel() for q in (*part.scene.net.fs, *part.scene.net.readouts)]
     z, d = stacked([one.z for one in each]), stacked([one.d for one in each])
     return Wrong(
@@ -196,7 +206,7 @@ def _joined(
         all_weights=[one.all_weights for one in each],
         all_codes=[one.all_codes for one in each],
         biases=np.unique(np.concatenate(everywhere)),
-        sums=sums,
+        sums=sums[sums != sums[own]],
         told=told if part.of else np.concatenate([told, told - beside]),
         left=np.zeros(0, np.int64) if part.of else _left(part.scene, b),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from fsref.law.neuron import Ints
 from fsref.tables import Brief
 from fsref.verification.composed.inputs import Wrong
 
-ADDED = 13  # of which any may be lost
+ADDED, PARTS = 13, 64  # of which any may be lost, and which may each be another
 ALL = 2**16  # integers that a sum may be off by
+Off = Callable[[Wrong], Ints | None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,43 +25,24 @@ class Kind(Brief):
 
     text: str
     dear: float
-    off: Callable[[Wrong], Ints | None]
+    off: Off
 
 
 def _any(parts: Iterable[Ints]) -> Ints | None:
     """All sums of one integer of each part; None where these are many."""
     found = np.zeros(1, np.int64)
-    for part in parts:
-        if found.size * part.size > ALL:
+    for count, part in enumerate(parts):
+        if count == PARTS or found.size * part.size > ALL:
             return None
         found = np.unique(found[:, None] + part)
     return found
 
 
-def _of_some(values: Ints, times: int) -> Ints | None:
-    """So many times any of some values, added up; None where they are many."""
-    own = values[values != 0]
+def _some(of: Callable[[Wrong], Ints], times: int, wrong: Wrong) -> Ints | None:
+    """So many times any of some integers, added up; None where they are many."""
+    every = of(wrong)
+    own = every[every != 0]
     return None if len(own) > ADDED else _any(np.array([0, times * int(v)]) for v in own)
-
-
-def _lost(wrong: Wrong) -> Ints | None:
-    return _of_some(wrong.additions, -1)
-
-
-def _twice(wrong: Wrong) -> Ints | None:
-    return _of_some(wrong.additions, 1)
-
-
-def _signs(wrong: Wrong) -> Ints | None:
-    return _of_some(wrong.additions, -2)
-
-
-def _inputs_lost(wrong: Wrong) -> Ints | None:
-    return _of_some(wrong.products, -1)
-
-
-def _inputs_twice(wrong: Wrong) -> Ints | None:
-    return _of_some(wrong.products, 1)
 
 
 def _other_weights(wrong: Wrong) -> Ints | None:
@@ -106,21 +89,11 @@ def _other_d_of_steps(wrong: Wrong) -> Ints | None:
     return _any(int(own[t].sum()) * (np.unique(np.append(wrong.d[:, 0], 0)) - wrong.d[t, 0]) for t in some)
 
 
-def _other_spikes(wrong: Wrong) -> Ints | None:
-    """In each step the spikes of any."""
-    return _any(_instead(wrong, t) for t in range(len(wrong.z)))
-
-
-def _silent(wrong: Wrong) -> Ints | None:
-    """In each step without a spike the spikes of any."""
-    some = np.flatnonzero(~wrong.z.any(axis=1))
-    return _any(_instead(wrong, int(t)) for t in some)
-
-
-def _instead(wrong: Wrong, step: int) -> Ints:
-    """What more the spikes of any step deliver in this one."""
-    delivered = wrong.z @ (wrong.weights * wrong.d[step])
-    return np.append(delivered - delivered[step], 0)
+def _other_spikes(silent: bool, wrong: Wrong) -> Ints | None:
+    """In each step the spikes of any, or in each without one."""
+    some = np.flatnonzero(~wrong.z.any(axis=1)) if silent else np.arange(len(wrong.z))
+    delivered = [wrong.z @ (wrong.weights * wrong.d[t]) for t in some]
+    return _any(np.append(each - each[t], 0) for t, each in zip(some, delivered, strict=True))
 
 
 def _added(wrong: Wrong) -> Ints:
@@ -131,45 +104,54 @@ def _instead_of(wrong: Wrong) -> Ints:
     return np.concatenate([_added(wrong) - wrong.total, wrong.told - wrong.right])
 
 
-def _left(wrong: Wrong) -> Ints:
+def _left_instead(wrong: Wrong) -> Ints:
     return np.asarray(wrong.left - wrong.right)
 
 
-def _left_added(wrong: Wrong) -> Ints:
-    return wrong.left
-
-
-def _bias_lost(wrong: Wrong) -> Ints | None:
-    return None if wrong.bias is None else np.array([-wrong.bias])
-
-
-def _bias_twice(wrong: Wrong) -> Ints | None:
-    return None if wrong.bias is None else np.array([wrong.bias])
+def _bias(times: int, wrong: Wrong) -> Ints | None:
+    return None if wrong.bias is None else np.array([times * wrong.bias])
 
 
 def _other_bias(wrong: Wrong) -> Ints | None:
     return None if wrong.bias is None else np.asarray(wrong.biases - wrong.bias)
 
 
+def _one_with_each(sign: int, wrong: Wrong) -> Ints | None:
+    """One with each spike at most; of many that is nearly any small integer."""
+    return None if wrong.spikes > ADDED else sign * np.arange(1, wrong.spikes + 1)
+
+
+def _additions(wrong: Wrong) -> Ints:
+    return wrong.additions
+
+
+def _products(wrong: Wrong) -> Ints:
+    return wrong.products
+
+
 KINDS = (
-    Kind("some additions are lost", 0, _lost),
-    Kind("some additions are made twice", 0, _twice),
-    Kind("some additions have the other sign", 1, _signs),
-    Kind("all that some inputs send is lost", 1, _inputs_lost),
-    Kind("all that some inputs send counts twice", 1, _inputs_twice),
+    Kind("some additions are lost", 0, partial(_some, _additions, -1)),
+    Kind("some additions are made twice", 0, partial(_some, _additions, 1)),
+    Kind("some additions have the other sign", 1, partial(_some, _additions, -2)),
+    Kind(
+        "some additions come out one too low, as if bits were cut off or a borrow lost", 0, partial(_one_with_each, -1)
+    ),
+    Kind("some additions come out one too high, as if a carry were added", 0, partial(_one_with_each, 1)),
+    Kind("all that some inputs send is lost", 1, partial(_some, _products, -1)),
+    Kind("all that some inputs send counts twice", 1, partial(_some, _products, 1)),
     Kind("some inputs have other weights of their projection", 1, _other_weights),
     Kind("some spikes have other weights of their projection", 1.5, _other_weights_of_spikes),
     Kind("some places in the padding are read as neurons of the source", 1, _in_the_padding),
     Kind("some inputs are other neurons of the source", 1.5, _other_neurons),
     Kind("some spikes are worth d of another step, or 0", 1, _other_d),
     Kind("all spikes of some steps are worth d of another step, or 0", 1, _other_d_of_steps),
-    Kind("some steps deliver the spikes of another", 1, _other_spikes),
-    Kind("some steps without a spike deliver the spikes of another", 0.5, _silent),
+    Kind("some steps deliver the spikes of another", 1, partial(_other_spikes, False)),
+    Kind("some steps without a spike deliver the spikes of another", 0.5, partial(_other_spikes, True)),
     Kind("what another neuron got is added", 0, _added),
     Kind("what another neuron got stands there", 0, _instead_of),
-    Kind("what another neuron was left with stands there", 0.5, _left),
-    Kind("what another neuron was left with is added", 0.5, _left_added),
-    Kind("some biases are lost", 0, _bias_lost),
-    Kind("some biases are added twice", 0, _bias_twice),
+    Kind("what another neuron was left with is added", 0.5, lambda wrong: wrong.left),
+    Kind("what another neuron was left with stands there", 0.5, _left_instead),
+    Kind("some biases are lost", 0, partial(_bias, -1)),
+    Kind("some biases are added twice", 0, partial(_bias, 1)),
     Kind("some biases are those of other neurons", 1, _other_bias),
 )

@@ -30,7 +30,7 @@ def likely(relation: Relation) -> str:
     if not found:
         return ""
     _, text, count = max(found)
-    held = f"{plural(count, 'wrong sum')} of few spikes" if count < len(wrong) else plural(count, "wrong sum")
+    held = f"{plural(count, 'wrong sum')} of few spikes" if count < relation.wrong else plural(count, "wrong sum")
     return f"{relation.says}: in yours {text}, as far as {held} tell; which, nothing does [{relation.rule}]"
 
 
@@ -42,8 +42,6 @@ def _kinds() -> Iterator[tuple[str, float, Chance]]:
         yield f"some sums wrap at {bits} bits on the way", 0, partial(_wraps, bits)
     for bits in ENDS:
         yield f"some sums saturate at {bits} bits on the way", 0, partial(_saturates, bits)
-    for sign, words in ((-1, "low, as if bits were cut off or a borrow lost"), (1, "high, as if a carry were added")):
-        yield f"some additions come out one too {words}", 0, partial(_rounded, sign)
 
 
 def _held(wrong: Sequence[Wrong], chance: Chance, dear: float) -> Iterator[tuple[float, int]]:
@@ -88,10 +86,3 @@ def _saturates(bits: int, wrong: Wrong) -> float | None:
     if not low <= wrong.seen <= high or most <= high:
         return 0
     return 1 / (1 + 2 * NEAR) if wrong.seen in (low, high) else 1
-
-
-def _rounded(sign: int, wrong: Wrong) -> float | None:
-    count = int(wrong.z.sum())
-    if not 0 < sign * wrong.off <= count:
-        return 0
-    return min(1, 2 * count / (1 + int(np.abs(wrong.additions).sum())))

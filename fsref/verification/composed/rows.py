@@ -20,12 +20,8 @@ from fsref.verification.scene import Scene
 # T, h or d of a population by step and neuron, (K, C, H, W) or (K, C, 1, 1), UNSAID where it is not known what stands
 # there; None where they are its own.
 Rows: TypeAlias = Callable[[Scene, str, str], Ints | None]
+Pitch: TypeAlias = Callable[[Network, str], int]  # from a population how far apart the channels of its table lie
 Keeps: TypeAlias = Callable[[FS, FS], bool]  # whether the table of the one loaded last stays for the next
-Pitch: TypeAlias = Callable[[Scene, str], int]
-PITCHES: tuple[tuple[str, Pitch], ...] = (
-    ("the population before", lambda scene, name: _steps_before(scene.net, name)),
-    ("the input", lambda scene, name: scene.net.input.steps),
-)
 KEPT: tuple[tuple[str, float, Keeps], ...] = (
     ("the first fs", 2, lambda last, own: True),
     ("the fs loaded last, which stays where K is the same", 2.2, lambda last, own: last.steps == own.steps),
@@ -47,6 +43,19 @@ KEPT: tuple[tuple[str, float, Keeps], ...] = (
 )
 
 
+def _steps_before(net: Network, name: str) -> int:
+    """K of the population before in the load; of the input its own."""
+    names = [p.name for p in net.populations]
+    return net.steps[names[max(0, names.index(name) - 1)]]
+
+
+def _steps_of_input(net: Network, name: str) -> int:
+    return net.input.steps
+
+
+PITCHES: tuple[tuple[str, Pitch], ...] = (("the population before", _steps_before), ("the input", _steps_of_input))
+
+
 def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     """What rows may be of, in words, how dear these are, and the rows."""
     yield "channel 0", 2, partial(_of_channel, 0)
@@ -64,12 +73,6 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     yield "the fs before it", 2, _before
     for words, dear, keeps in KEPT:
         yield words, dear, partial(_kept, keeps)
-
-
-def _steps_before(net: Network, name: str) -> int:
-    """K of the population before in the load."""
-    names = [p.name for p in net.populations]
-    return net.steps[names[names.index(name) - 1]]
 
 
 def own_rows(net: Network, name: str, which: str) -> Ints:
@@ -109,7 +112,7 @@ def _pitched(pitch: Pitch, scene: Scene, name: str, which: str) -> Ints:
     """Rows read where channels lie as far apart as another population has steps; UNSAID beyond the table."""
     own = own_rows(scene.net, name, which)
     steps, channels = own.shape[:2]
-    at = np.arange(channels) * pitch(scene, name) + np.arange(steps)[:, None]
+    at = np.arange(channels) * pitch(scene.net, name) + np.arange(steps)[:, None]
     flat = own[:, :, 0, 0].T.ravel()
     found = np.where(at < flat.size, flat[np.minimum(at, flat.size - 1)], UNSAID)
     return own if (own == own[:, :1]).all() else found[:, :, None, None]

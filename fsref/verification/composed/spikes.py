@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
+from fsref.verification.composed.delivering import TIMES, Read, delivered, reached, read_of
 from fsref.verification.composed.placing import AXES, elsewhere
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 from fsref.verification.composed.rows import Rows, rows_otherwise
@@ -20,15 +20,30 @@ from fsref.verification.composed.where import Other, Some, others, sources, step
 from fsref.verification.scene import Scene
 
 CHEAP = 3.7  # words of a place and of a step at once
+Fires: TypeAlias = Callable[[Scene], int]  # in how many steps
 Inside: TypeAlias = Some[tuple[int, ...]]
 WORTH: tuple[tuple[str, Callable[[Ints], Ints]], ...] = (  # what a spike may be worth in each step
     ("2 ** (K - 1 - t)", lambda t: 1 << t[::-1]),
     ("2 ** t", lambda t: 1 << t),
     ("1", lambda t: 1 + 0 * t),
 )
-COUNTED: tuple[tuple[str, Callable[[Scene], str]], ...] = (
-    ("the target", lambda scene: scene.population.name),
-    ("the population that fires last up to the target", lambda scene: _fired_last(scene)),
+
+
+def _own_steps(scene: Scene) -> int:
+    """K of the population, 0 of a readout."""
+    return scene.net.steps[scene.population.name]
+
+
+def _last_steps(scene: Scene) -> int:
+    """K of the last fs up to the population, 0 where there is none."""
+    every = scene.net.populations
+    steps = [scene.net.steps[p.name] for p in every[: every.index(scene.population) + 1] if p in scene.net.fs]
+    return [0, *steps][-1]
+
+
+COUNTED: tuple[tuple[str, Fires], ...] = (
+    ("the target", _own_steps),
+    ("the population that fires last up to the target", _last_steps),
 )
 EVERYWHERE: Inside = Some("", 0, lambda shape: np.ones(shape, np.bool_))
 
@@ -116,15 +131,19 @@ def _of_rows(rows: Rows, part: Part) -> Ints | None:
     return None if (read.spikes & unknown).any() else _worth(part, read, np.where(unknown, 0, d - read.d))
 
 
-def _of_population_before(part: Part) -> Ints | None:
-    """What is delivered of the trains that stand just before the target's in the list, at the source's addresses."""
-    read, scene = read_of(part), part.scene
+def _just_before(part: Part) -> str:
+    """The population that stands just before the target in the list; "" where that is the source."""
+    scene, q = part.scene, read_of(part).q
     names = [p.name for p in scene.net.populations]
-    before = names[names.index(read.q.target) - 1]
-    if before == read.q.source:
-        return part.right
+    before = names[names.index(q.target) - 1]
+    return "" if before == q.source else before
+
+
+def _of_population_before(part: Part) -> Ints | None:
+    """What is delivered of the trains of the population just before the target, at the source's addresses."""
+    read, scene, before = read_of(part), part.scene, _just_before(part)
     if before not in scene.sent:
-        return None
+        return None if before else part.right
     own = scene.sent[before].reshape(scene.count, -1)
     words = np.zeros((scene.count, read.codes[0].size), np.int64)
     n = min(words.shape[1], own.shape[1])
@@ -137,42 +156,27 @@ def _of_steps_before(part: Part) -> Ints | None:
     """What is delivered of the bits that stand at the source's places where the trains of the population just before
     the target lie, step by step; UNSAID where one lies behind these.
     """
-    read, scene = read_of(part), part.scene
-    names = [p.name for p in scene.net.populations]
-    before = names[names.index(read.q.target) - 1]
-    if before == read.q.source:
-        return part.right
+    read, scene, before = read_of(part), part.scene, _just_before(part)
     if before not in scene.sent:
-        return None
-    steps = scene.net.steps[before]
-    bits = reference.input_trains(scene.sent[before].reshape(scene.count, 1, 1, -1), steps).reshape(scene.count, -1)
+        return None if before else part.right
+    trains = scene.sent[before].reshape(scene.count, 1, 1, -1)
+    bits = reference.input_trains(trains, scene.net.steps[before]).reshape(scene.count, -1)
     size = read.spikes[0].size
-    known = np.arange(size) < bits.shape[1]
     z = np.pad(bits, ((0, 0), (0, max(0, size - bits.shape[1]))))[:, :size].reshape(read.spikes.shape)
-    found = delivered(part, read.q, (z * read.d).sum(axis=1))
-    beyond = np.where(known, 0, 1).reshape(read.spikes.shape[1:]).any(axis=0)
-    reached = delivered(
-        part, read.by((read.weights != 0).astype(np.int64)), np.broadcast_to(beyond * 1, read.codes.shape)
-    )
-    return np.where(reached > 0, UNSAID, found)
+    behind = (np.arange(size) >= bits.shape[1]).reshape(read.spikes.shape[1:]).any(axis=0)
+    unknown = reached(part, np.broadcast_to(behind.astype(np.int64), read.codes.shape))
+    return np.where(unknown, UNSAID, delivered(part, read.q, (z * read.d).sum(axis=1)))
 
 
-def _counted(counted: Callable[[Scene], str], part: Part) -> Ints:
-    """What is delivered in as many steps as another population has; UNSAID where these are more, or none."""
-    read, scene = read_of(part), part.scene
-    n, steps = scene.net.steps[counted(scene)], len(read.d)
-    if n == steps:
+def _counted(fires: Fires, part: Part) -> Ints:
+    """What is delivered in as many steps as another population has; UNSAID where these are more."""
+    read, steps = read_of(part), len(read_of(part).d)
+    n = fires(part.scene)
+    if n in (0, steps):
         return part.right
-    if not 0 < n < steps:
+    if n > steps:
         return np.full_like(part.right, UNSAID)
     return _worth(part, read, -read.d * (np.arange(steps) >= n)[:, None, None, None])
-
-
-def _fired_last(scene: Scene) -> str:
-    """The target, or of a readout the fs before it."""
-    names = [p.name for p in scene.net.fs]
-    own = scene.population.name
-    return own if own in names else names[-1]
 
 
 def _code(each: Becomes, part: Part) -> Ints:

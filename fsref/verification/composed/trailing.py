@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.verification.composed.coinciding import sent_instead, sent_more
-from fsref.verification.composed.delivering import Read, delivered, read_of
+from fsref.verification.composed.delivering import reached, read_of
 from fsref.verification.composed.relation import UNSAID, Change, Part
 
 WAYS = (("before", False), ("after", True))
@@ -72,13 +72,7 @@ def _worth(of_first: bool, part: Part) -> Ints:
     more = np.where(before >= 0, flat * (d[before] - d), 0).reshape(read.spikes.shape)
     first = (flat * (before < 0)).reshape(read.spikes.shape)
     first[:, 0] = 0  # the d of the first step stands there from the start on
-    return _but_of(part, read, first, sent_more(part, read, more))
-
-
-def _but_of(part: Part, read: Read, some: Ints, result: Ints) -> Ints:
-    """A result, UNSAID where some spikes arrive."""
-    arrives = delivered(part, read.by((read.weights != 0).astype(np.int64)), some.sum(axis=1))
-    return np.where(arrives != 0, UNSAID, result) if some.any() else result
+    return np.where(reached(part, first.sum(axis=1)), UNSAID, sent_more(part, read, more))
 
 
 def _again(z: Ints) -> Ints:
