@@ -145,7 +145,7 @@ class Saturated(Drawn):
         (Again(), "in yours some additions are made twice, as far as "),
         (Silenced(), "in yours all that some inputs send is lost, as far as "),
         (OtherStep(), "in yours some spikes are worth d of another step, or 0, as far as "),
-        (OtherWeight(), "in yours some spikes have other weights of their projection, as far as "),
+        (OtherWeight(), "in yours some spikes have other weights, as far as "),
         (Carried(), "in yours what another neuron got is added, as far as "),
         (Unbiased(), "in yours some biases are lost, as far as "),
         (Exchanged(), "in yours some biases are those of other neurons, as far as "),

@@ -70,24 +70,25 @@ def chain(room: Room, convs: int, dense: int, first: int) -> Network:
 
 def large(room: Room, sign: int) -> Network:
     """Layers of which each spike is worth as much as codes may be, of the last step with another sign where that is
-    -1; each neuron reads one by a weight at an end.
+    -1; each neuron reads one by a weight at an end, and every second one fires.
     """
     chip, room = room.chip, replace(room, deeper=False)
     weight_bits = min(8, chip.weight_bits or 8)
-    wide = min(chip.threshold_bits or 32, chip.membrane_bits or 32, 31)
-    bits = min(chip.code_bits or 16, wide - weight_bits)
+    held = min(chip.threshold_bits or 32, chip.membrane_bits or 32, 31)
+    bits = min(chip.code_bits or 16, held - weight_bits)
     given, steps, count = room.given(room.shape(8, 1, 1)), room.steps(6), room.count(8)
     powers = 1 << np.arange(steps - 1, -1, -1)
     unit = 1 << max(0, bits - (sign < 0) - steps)  # of a code
-    d = unit * powers * np.where(np.arange(steps) < steps - 1, 1, sign)
+    less = 2 * np.arange(steps) + 1 if unit > 2 * steps else 0  # that no bits of d are alike
+    d = (unit * powers - less) * np.where(np.arange(steps) < steps - 1, 1, sign)
+    c, odd = np.arange(count), sign < 0  # the channels that fire
+    ends = np.where(c % 2 == odd, 2 ** (weight_bits - 1) - 1, -(2 ** (weight_bits - 1)))
     weights = np.zeros((count, count), np.int64)
-    weights[np.arange(count), np.arange(count) // 2 * 2] = np.where(
-        np.arange(count) % 2, -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1
-    )
+    weights[c, np.minimum(c // 2 * 2 + odd, count - 1)] = ends
     layers: list[Population] = [given]
     joined: list[Projection] = []
     for i in range(3):
-        T = powers * (unit if i else 1) * 2 ** max(0, min(weight_bits - 3, wide - 1 - steps))
+        T = powers * (unit if i else 1) * 2 ** max(0, min(weight_bits - 3, held - 1 - steps))
         source = layers[-1]
         layers.append(FS(f"large{i}", (count, 1, 1), Table(T=T, h=T, d=d)))
         joined.append(room.joined(source, f"large{i}", weights if i else weights[:, : source.neurons]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, islice, zip_longest
 from typing import Any
 
@@ -28,8 +28,8 @@ TRIED, KEPT = 384, 192  # wrong sums looked at, and of these the ones of the few
 class Wrong(Brief):
     """A sum that is wrong, `off` by so much, or an opening membrane, then with its `bias`. Of its n inputs: `weights`
     and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, and `of` which
-    projection they are. By projection all weights, and all codes of its source. Of other neurons of its population
-    the right sums, what was `told` of those of others, and what is `left` in membranes.
+    projection they are. All weights and biases of the network, and by projection all codes of its source. Of other
+    neurons of its population the right sums, what was `told` of them, and what is `left` in membranes.
     """
 
     seen: int
@@ -41,7 +41,7 @@ class Wrong(Brief):
     d: Ints
     outside: Mask
     of: Ints
-    all_weights: Sequence[Ints]
+    all_weights: Ints
     all_codes: Sequence[Ints]
     biases: Ints
     sums: Ints
@@ -98,18 +98,22 @@ def _of_part(part: Part) -> Iterator[Wrong]:
     at = rows_of(part, np.arange(int(np.prod(shape))).reshape(shape))
     told, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
     told.ravel()[at], known.ravel()[at] = part.seen, True
-    every = {name: np.unique(scene.into[name].weights.astype(np.int64)) for name in names}
     whole = part.right if part.beside is None else part.right + part.beside
-    for row in (
-        np.random.default_rng(0).permutation(np.flatnonzero(part.wrong & (held(scene, whole) == whole))).tolist()
-    ):
+    wrong = np.flatnonzero(part.wrong & (held(scene, whole) == whole))
+    for row in np.random.default_rng(0).permutation(wrong).tolist():
         b, *place = (int(v) for v in np.unravel_index(int(at[row]), shape))
-        inputs = [_inputs(scene, name, b, place, every[name]) for name in names]
-        if any(one is None for one in inputs):
+        each = [one for name in names if (one := _inputs(scene, name, b, place)) is not None]
+        if len(each) < len(names):
             return
-        yield _joined(
-            part, p, row, b, place, [one for one in inputs if one is not None], told[b].ravel(), known[b].ravel()
-        )
+        yield _joined(part, p, row, b, place, each, told[b].ravel(), known[b].ravel())
+
+
+@lru_cache(maxsize=8)
+def _memory(scene: Scene) -> tuple[Ints, Ints]:
+    """All weights and all biases of a network, each once."""
+    net = scene.net
+    weights = [q.weights.ravel().astype(np.int64) for q in net.projections]
+    return np.unique(np.concatenate(weights)), np.unique(np.concatenate([q.bias_map.ravel() for q in net.integrating]))
 
 
 def _left(scene: Scene, b: int) -> Ints:
@@ -131,12 +135,11 @@ class _Along(Brief):
     z: Ints
     d: Ints
     outside: Mask
-    all_weights: Ints
     all_codes: Ints
     sums: Ints
 
 
-def _inputs(scene: Scene, name: str, b: int, place: Sequence[int], every: Ints) -> _Along | None:
+def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | None:
     """What a neuron (c, y, x) reads of an image along one projection; None where it has many products."""
     q = scene.into[name]
     table, spikes = scene.net.code_weights[q.source].T, scene.spikes(q.source)[b].astype(np.int64)
@@ -146,7 +149,7 @@ def _inputs(scene: Scene, name: str, b: int, place: Sequence[int], every: Ints) 
     if found is None:
         return None
     at, there, weights = found
-    return _Along(weights, z[:, at] * there, d[:, at], ~there, every, _each(z * d), scene.sums[name][b].ravel())
+    return _Along(weights, z[:, at] * there, d[:, at], ~there, _each(z * d), scene.sums[name][b].ravel())
 
 
 def _each(worth: Ints) -> Ints:
@@ -191,7 +194,7 @@ def _joined(
     own = np.ravel_multi_index(tuple(place), p.shape)
     others = (sums != sums[own]) | (told != told[own])  # what was told of one that is like it says nothing
     told, beside = told[others & known], biases.ravel()[others & known]
-    everywhere = [q.bias_map.ravel() for q in (*part.scene.net.fs, *part.scene.net.readouts)]
+    every_weight, every_bias = _memory(part.scene)
     z, d = stacked([one.z for one in each]), stacked([one.d for one in each])
     return Wrong(
         seen=int(part.seen[row]),
@@ -203,9 +206,9 @@ def _joined(
         d=d,
         outside=flat([one.outside for one in each]).astype(np.bool_),
         of=flat([np.full(len(one.weights), n) for n, one in enumerate(each)]),
-        all_weights=[one.all_weights for one in each],
+        all_weights=every_weight,
         all_codes=[one.all_codes for one in each],
-        biases=np.unique(np.concatenate(everywhere)),
+        biases=every_bias,
         sums=sums[sums != sums[own]],
         told=told if part.of else np.concatenate([told, told - beside]),
         left=np.zeros(0, np.int64) if part.of else _left(part.scene, b),

@@ -46,17 +46,15 @@ def _some(of: Callable[[Wrong], Ints], times: int, wrong: Wrong) -> Ints | None:
 
 
 def _other_weights(wrong: Wrong) -> Ints | None:
-    """Any weight of the projection at each input that has a code."""
+    """Any weight at each input that has a code."""
     some = np.flatnonzero(wrong.source)
-    return _any(wrong.source[n] * (wrong.all_weights[wrong.of[n]] - wrong.weights[n]) for n in some)
+    return _any(wrong.source[n] * (wrong.all_weights - wrong.weights[n]) for n in some)
 
 
 def _other_weights_of_spikes(wrong: Wrong) -> Ints | None:
-    """Any weight of the projection with each spike."""
+    """Any weight with each spike."""
     step, n = np.nonzero(wrong.z)
-    return _any(
-        wrong.d[t, i] * (wrong.all_weights[wrong.of[i]] - wrong.weights[i]) for t, i in zip(step, n, strict=True)
-    )
+    return _any(wrong.d[t, i] * (wrong.all_weights - wrong.weights[i]) for t, i in zip(step, n, strict=True))
 
 
 def _in_the_padding(wrong: Wrong) -> Ints | None:
@@ -69,6 +67,16 @@ def _other_neurons(wrong: Wrong) -> Ints | None:
     """Any code of the source, or 0, at each input that has a weight."""
     some = np.flatnonzero(wrong.weights)
     return _any(wrong.weights[n] * (wrong.all_codes[wrong.of[n]] - wrong.source[n]) for n in some)
+
+
+def _other_codes(outside: bool, wrong: Wrong) -> Ints | None:
+    """Any code of its d at each input that has a weight, or at each in the padding."""
+    some = np.flatnonzero((wrong.weights != 0) & (wrong.outside if outside else True))
+    each = (_any(np.array([0, int(d)]) for d in wrong.d[:, n]) for n in some[:PARTS])
+    codes = [one for one in each if one is not None]
+    if len(codes) < len(some):
+        return None
+    return _any(wrong.weights[n] * (code - wrong.source[n]) for n, code in zip(some, codes, strict=True))
 
 
 def _other_d(wrong: Wrong) -> Ints | None:
@@ -139,10 +147,12 @@ KINDS = (
     Kind("some additions come out one too high, as if a carry were added", 0, partial(_one_with_each, 1)),
     Kind("all that some inputs send is lost", 1, partial(_some, _products, -1)),
     Kind("all that some inputs send counts twice", 1, partial(_some, _products, 1)),
-    Kind("some inputs have other weights of their projection", 1, _other_weights),
-    Kind("some spikes have other weights of their projection", 1.5, _other_weights_of_spikes),
+    Kind("some inputs have other weights", 1, _other_weights),
+    Kind("some spikes have other weights", 1.5, _other_weights_of_spikes),
     Kind("some places in the padding are read as neurons of the source", 1, _in_the_padding),
     Kind("some inputs are other neurons of the source", 1.5, _other_neurons),
+    Kind("some places in the padding are read as if spikes stood there", 2, partial(_other_codes, True)),
+    Kind("some inputs get other spikes than their own", 2.5, partial(_other_codes, False)),
     Kind("some spikes are worth d of another step, or 0", 1, _other_d),
     Kind("all spikes of some steps are worth d of another step, or 0", 1, _other_d_of_steps),
     Kind("some steps deliver the spikes of another", 1, partial(_other_spikes, False)),
