@@ -436,7 +436,7 @@ def test_one_integer_more_that_is_wrong_has_no_words(chip: type[Chip], monkeypat
     law = {kind: (says, rule, partial(some, changes=changes)) for kind, (says, rule, changes) in composed.LAW.items()}
     monkeypatch.setattr(composed, "LAW", law)
     found = judged(chip(), more=1)
-    assert not found.hints and found.observed
+    assert not found.explained and found.observed
 
 
 def test_of_what_stands_beyond_a_memory_nothing_is_said() -> None:

@@ -386,7 +386,7 @@ def test_one_integer_more_that_is_wrong_has_no_words(name: str, monkeypatch: pyt
             given[key][np.flatnonzero(given[key])[3]] ^= 5
         rows.append(driven(own, given))
     found = judged(rows)
-    assert not found.hints and found.observed
+    assert not found.explained and found.observed
 
 
 class Kept:
@@ -489,7 +489,7 @@ def test_what_is_left_of_the_image_before_is_named(name: str) -> None:
     answers = {key: values.copy() for key, values in rows[at].observed.items()}
     key = rows[at].difference.place, rows[at].difference.observable  # type: ignore[union-attr]
     answers[key].ravel()[-1] ^= 3
-    assert not behind([*rows[:at], driven(case(at), answers), *rows[at + 1 :]]).hints
+    assert not behind([*rows[:at], driven(case(at), answers), *rows[at + 1 :]]).explained
 
 
 @pytest.mark.parametrize("observables", [("spikes",), ("opening", "spikes"), ("spikes", "codes")])

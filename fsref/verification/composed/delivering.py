@@ -185,7 +185,7 @@ def rows_of(part: Part, values: Ints) -> Ints:
 def reached(part: Part, some: Ints) -> NDArray[np.bool_]:
     """Which rows of a part some of a plane (B, C, H, W) arrives at, by a weight that is not 0."""
     read = read_of(part)
-    found: NDArray[np.bool_] = delivered(part, read.by((read.weights != 0).astype(np.int64)), some) != 0
+    found: NDArray[np.bool_] = delivered(part, read.by((read.q.weights != 0).astype(np.int64)), some) != 0
     return found
 
 
