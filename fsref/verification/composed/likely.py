@@ -15,7 +15,7 @@ from fsref.verification.composed.kinds import KINDS, Kind
 from fsref.verification.composed.relation import Relation
 
 RULES = ("PROJ-1", "NET-6")  # of what projections deliver, and of the bias and all sums
-NEAR = 32  # integers on either side of what a sum is off by, as near to it as its additions allow
+FEW, NEAR = 4, 32  # integers on either side of what a sum is off by, as near to it as its additions allow
 LEAST, SHARE = 4, 20  # sums that a kind is held against, and one of so many that are wrong
 SURE, DEAR = 30.0, 4.0  # bits that a kind has to have, and that dear words take away
 WRAPS, TURNS = range(9, 33), 4  # bits of what wraps on the way, and how often it does
@@ -68,7 +68,8 @@ def _among(kind: Kind, wrong: Wrong) -> float | None:
     if wrong.off not in kept:
         return 0
     apart = int(np.gcd.reduce(np.append(wrong.additions, wrong.off)))
-    near = [wrong.off + apart * n for n in range(-NEAR, NEAR + 1) if n and wrong.off + apart * n]
+    reach = min(NEAR, max(FEW, abs(wrong.off) // apart))  # small integers are off by small ones
+    near = [wrong.off + apart * n for n in range(-reach, reach + 1) if n and wrong.off + apart * n]
     return (1 + sum(one in kept for one in near)) / (1 + len(near))
 
 
