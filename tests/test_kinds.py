@@ -76,18 +76,6 @@ class OtherStep(Drawn):
         )
 
 
-class OtherWeight(Drawn):
-    """A spike has a weight of another synapse."""
-
-    def answers(self, net: Network, trains: Any) -> dict[Any, Any]:
-        (q,) = net.into("hid").values()
-        self.every = np.asarray(q.weights).ravel()  # type: ignore[union-attr]
-        return super().answers(net, trains)
-
-    def weight(self, w: int, o: int, i: int) -> int:
-        return int(self.rng.choice(self.every)) if self.now() else w
-
-
 class Carried(Drawn):
     """What another neuron is delivered is added."""
 
@@ -145,7 +133,6 @@ class Saturated(Drawn):
         (Again(), "in yours some additions are made twice, as far as "),
         (Silenced(), "in yours all that some inputs send is lost, as far as "),
         (OtherStep(), "in yours some spikes are worth d of another step, or 0, as far as "),
-        (OtherWeight(), "in yours some spikes have other weights, as far as "),
         (Carried(), "in yours what another neuron got is added, as far as "),
         (Unbiased(), "in yours some biases are lost, as far as "),
         (Exchanged(), "in yours some biases are those of other neurons, as far as "),
