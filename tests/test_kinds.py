@@ -95,7 +95,8 @@ class Exchanged(Drawn):
     """A neuron begins with the bias of another."""
 
     def answers(self, net: Network, trains: Any) -> dict[Any, Any]:
-        self.every = np.asarray(net["hid"].bias)  # type: ignore[union-attr]
+        p: Any = net["hid"]
+        self.every = np.asarray(p.bias)
         return super().answers(net, trains)
 
     def bias(self, b: int, channel: int) -> int:

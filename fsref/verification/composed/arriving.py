@@ -16,7 +16,7 @@ from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.happening import DEEP, Test, at_least, but_each, each
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, last_before
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.deliveries import of_ones
 from fsref.verification.scene import Scene
@@ -249,8 +249,7 @@ def _late(part: Part) -> Ints | None:
         return None
     last, there = _last(part)
     some, flat = there.reshape(len(last), -1), last.reshape(len(last), -1)
-    before = np.maximum.accumulate(np.where(some, np.arange(flat.shape[1]), -1), axis=1)
-    before = np.concatenate([np.full((len(flat), 1), -1), before[:, :-1]], axis=1)
+    before = last_before(some)
     carried = np.where(before < 0, 0, np.take_along_axis(flat, np.maximum(before, 0), axis=1))
     moved = rows_of(part, np.where(some, carried - flat, 0).reshape(last.shape))
     first = rows_of(part, np.where(some & (before < 0), 1, 0).reshape(last.shape))

@@ -116,6 +116,7 @@ def _memory(scene: Scene) -> tuple[Ints, Ints]:
     return np.unique(np.concatenate(weights)), np.unique(np.concatenate([q.bias_map.ravel() for q in net.integrating]))
 
 
+@lru_cache(maxsize=16)
 def _left(scene: Scene, b: int) -> Ints:
     """What is left in the membranes of a population for one image: of the last step."""
     match scene.population:
@@ -142,19 +143,21 @@ class _Along(Brief):
 def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | None:
     """What a neuron (c, y, x) reads of an image along one projection; None where it has many products."""
     q = scene.into[name]
-    table, spikes = scene.net.code_weights[q.source].T, scene.spikes(q.source)[b].astype(np.int64)
-    channels = np.repeat(np.arange(spikes.shape[1]), spikes[0, 0].size)
-    z, d = spikes.reshape(len(spikes), -1), table[:, channels]
+    channels, z, d, codes = _sent(scene, q.source, b)
     found = _seen_by(scene, q, place, channels)
     if found is None:
         return None
     at, there, weights = found
-    return _Along(weights, z[:, at] * there, d[:, at], ~there, _each(z * d), scene.sums[name][b].ravel())
+    return _Along(weights, z[:, at] * there, d[:, at], ~there, codes, scene.sums[name][b].ravel())
 
 
-def _each(worth: Ints) -> Ints:
-    """The codes of the source, each once, and 0."""
-    return np.unique(np.append(worth.sum(axis=0), 0))
+@lru_cache(maxsize=16)
+def _sent(scene: Scene, source: str, b: int) -> tuple[NDArray[np.intp], Ints, Ints, Ints]:
+    """Of the neurons (N,) of a source their channels, spikes and d (K, N) for an image; its codes, each once, and 0."""
+    table, spikes = scene.net.code_weights[source].T, scene.spikes(source)[b].astype(np.int64)
+    channels = np.repeat(np.arange(spikes.shape[1]), spikes[0, 0].size)
+    z, d = spikes.reshape(len(spikes), -1), table[:, channels]
+    return channels, z, d, np.unique(np.append((z * d).sum(axis=0), 0))
 
 
 def _seen_by(

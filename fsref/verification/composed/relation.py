@@ -231,3 +231,9 @@ def later(values: Values, by: int, axis: int) -> Values:
     shape = [1] * values.ndim
     shape[axis] = -1
     return shifted(values, -by, axis) * there.reshape(shape)
+
+
+def last_before(some: NDArray[Any]) -> Ints:
+    """Where the last that is not 0 stands before each place of rows (..., n), -1 where none does."""
+    at = np.maximum.accumulate(np.where(some != 0, np.arange(some.shape[-1]), -1), axis=-1)
+    return np.concatenate([np.full_like(at[..., :1], -1), at[..., :-1]], axis=-1)

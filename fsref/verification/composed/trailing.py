@@ -11,7 +11,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.verification.composed.coinciding import sent_instead, sent_more
 from fsref.verification.composed.delivering import reached, read_of
-from fsref.verification.composed.relation import UNSAID, Change, Part
+from fsref.verification.composed.relation import UNSAID, Change, Part, last_before, later
 
 WAYS = (("before", False), ("after", True))
 WITHIN = (("", 1), (" in its step", 2))  # dimensions of spikes (B, K, neurons) that stand apart
@@ -31,12 +31,6 @@ def trails_otherwise() -> Iterator[Change]:
     yield Change(f"{SILENT} one before", 2.1, partial(sent_instead, _as_before))
 
 
-def _before(rows: Ints) -> Ints:
-    """Where the last spike before each place of rows (..., n) is, -1 where none is."""
-    at = np.maximum.accumulate(np.where(rows != 0, np.arange(rows.shape[-1]), -1), axis=-1)
-    return np.concatenate([np.full_like(at[..., :1], -1), at[..., :-1]], axis=-1)
-
-
 def _shifted(apart: int, back: bool, kept: bool, part: Part) -> Ints:
     """What is delivered when each spike is at the neuron of the one before it in what stands `apart`, the first where
     it is or lost; worth what it is.
@@ -48,7 +42,7 @@ def _shifted(apart: int, back: bool, kept: bool, part: Part) -> Ints:
     z, worth = (own.reshape(shape)[:, turn, turn] for own in (read.spikes, read.spikes * read.d))
     rows = np.ascontiguousarray(worth).reshape(*shape[:apart], -1)
     spikes = np.ascontiguousarray(z).reshape(rows.shape).astype(np.int64)
-    before = _before(spikes)
+    before = last_before(spikes)
     *outer, at = np.nonzero(spikes)
     own = (*outer, at)
     first = before[own] < 0
@@ -65,7 +59,7 @@ def _worth(of_first: bool, part: Part) -> Ints:
     read = read_of(part)
     flat = read.spikes.reshape(len(read.spikes), -1).astype(np.int64)
     d = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()
-    before = _before(flat)
+    before = last_before(flat)
     if of_first:
         own = before // read.codes[0].size == np.arange(flat.shape[1]) // read.codes[0].size  # of the same step
         before = np.where(own, np.arange(flat.shape[1]), before)
@@ -85,5 +79,4 @@ def _again(z: Ints) -> Ints:
 
 def _as_before(z: Ints) -> Ints:
     """Steps without spikes with those of the step before."""
-    before = np.concatenate([np.zeros_like(z[:, :1]), z[:, :-1]], axis=1)
-    return np.asarray(np.where(z.any(axis=(2, 3, 4), keepdims=True), z, before))
+    return np.asarray(np.where(z.any(axis=(2, 3, 4), keepdims=True), z, later(z, 1, 1)))
