@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import naive
-from fsref import FS, Conv2d, Dense, Gate, Input, MaxPool, Network, Readout, fs_relu
+from fsref import FS, Conv2d, Dense, Gate, Input, MaxPool, Network, Readout, Table, fs_relu
 from fsref.conformance.driven import DIFFERS, Driven
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.replay import files
@@ -190,6 +191,90 @@ def test_the_first_channel_behind_a_tile_is_enough() -> None:
 
     (small,) = shrink([case], ("b", (42, 0, 0)), fails)
     assert fails([small]) and small.net.fs[-1].neurons == 9
+
+
+def windows() -> Network:
+    """Two convolutions of groups, strides, dilations and paddings, each behind an FS of d that are no powers of 2, and
+    a dense of all places.
+    """
+    rng = np.random.default_rng(11)
+    d = np.array([[9, 5, 2], [8, 4, 3]])
+    tables = [Table(T=rows, h=rows, d=rows) for rows in (d[np.arange(10) % 2], d[np.arange(6) % 2])]
+    populations = [
+        Input("in", (4, 9, 8), 4, 15),
+        FS("a", (10, 5, 9), tables[0], rng.integers(0, 20, 10)),
+        FS("b", (6, 6, 4), tables[1], rng.integers(0, 20, (6, 6, 4))),
+        Readout("out", (3, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "a", rng.integers(-9, 10, (10, 2, 2, 3)), (2, 1), (1, 2, 0, 3), (1, 2), groups=2),
+        Conv2d("a", "b", rng.integers(-9, 10, (6, 5, 3, 2)), (1, 2), (3, 0, 2, 2), (2, 3), groups=2),
+        Dense("b", "out", rng.integers(-9, 10, (3, 144))),
+    ]
+    return Network(populations, projections)
+
+
+def shown(case: Case, name: str) -> NDArray[np.bool_]:
+    """Which sums of a projection are not 0, by channel, row and column."""
+    q = case.net.named_projections[name]
+    return (case.expected[name, "sums"] != 0).reshape(case.net[q.target].shape)
+
+
+WINDOWED: dict[str, Callable[[Case, str, Conv2d], bool]] = {
+    "a channel of the second group": lambda case, name, q: q.groups > 1 and bool(shown(case, name)[-1].any()),
+    "a target that is not as wide as its source": lambda case, name, q: (
+        case.net[q.source].shape[2] != case.net[q.target].shape[2] and bool(shown(case, name)[:, 1:].any())
+    ),
+    "a target of rows and columns": lambda case, name, q: bool(shown(case, name)[:, 1:, 1:].any()),
+    "a dilation": lambda case, name, q: q.dilation[1] > 1 and q.kernel[1] > 1 and bool(shown(case, name).any()),
+    "a stride": lambda case, name, q: q.stride[1] > 1 and bool(shown(case, name)[..., 1:].any()),
+    "padding behind": lambda case, name, q: q.padding[3] > 0 and bool(shown(case, name)[..., -1].any()),
+}
+
+
+@pytest.mark.parametrize("scope", ["network", "projection"])
+@pytest.mark.parametrize("kind", WINDOWED)
+def test_what_fails_of_windows_shrinks(kind: str, scope: str) -> None:
+    """A device that is wrong in a second group, row or column, behind a stride, a dilation or padding ends as two
+    channels or places, four where it takes both, and sources of no more, though it has no paddings above 3.
+    """
+    net, rng = windows(), np.random.default_rng(12)
+    case = case_of(net, "network", "out", {("in", "codes"): rng.integers(0, 16, 288)})
+    if scope == "projection":
+        case = case_of(net, scope, "a->b", {("a", "spikes"): case.expected["a", "spikes"]})
+    at = tuple(int(n) for n in np.argwhere(shown(case, "a->b"))[-1])
+
+    def fails(cases: Sequence[Case]) -> bool:
+        own = cases[-1].net
+        if any(max(q.padding) > 3 for q in own.projections if isinstance(q, Conv2d)):
+            return False
+        windows = {name: q for name, q in own.named_projections.items() if isinstance(q, Conv2d)}
+        return any(
+            WINDOWED[kind](cases[-1], name, q) for name, q in windows.items() if (name, "sums") in cases[-1].expected
+        )
+
+    assert fails([case])
+    (small,) = shrink([case], ("b", (at[0], at[1], at[2])), fails)
+    assert fails([small])
+    most = 4 if "rows and" in kind else 2
+    assert max(p.neurons for p in small.net.populations[1:]) <= most, small.net.populations
+
+
+def test_a_dense_of_rows_keeps_few() -> None:
+    """A device that is wrong where the source of a dense is not as high as wide keeps a source of two places."""
+    net, rng = windows(), np.random.default_rng(13)
+    case = case_of(net, "network", "out", {("in", "codes"): rng.integers(0, 16, 288)})
+
+    def fails(cases: Sequence[Case]) -> bool:
+        return any(
+            cases[-1].net[q.source].shape[1] != cases[-1].net[q.source].shape[2]
+            and bool(cases[-1].expected[name, "sums"].any())
+            for name, q in cases[-1].net.named_projections.items()
+            if isinstance(q, Dense) and (name, "sums") in cases[-1].expected
+        )
+
+    (small,) = shrink([case], ("out", (2, 0, 0)), fails)
+    assert fails([small]) and max(p.neurons for p in small.net.populations) == 2
 
 
 def test_what_does_not_fail_again_is_given_back() -> None:

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from fsref.conformance.smaller import Place, changed, nearer, starts, ways
+from fsref.conformance.smaller.integers import changed, nearer
+from fsref.conformance.smaller.ways import Place, starts, ways
 from fsref.conformance.unit import Unit, unit_of
 from fsref.errors import FsrefError
 from fsref.law.neuron import Ints
@@ -110,14 +111,12 @@ def _smallest(unit: Unit, place: Place | None, asked: _Asked) -> Unit:
     again = True
     while again:
         again = False
-        for way in ways(place):
-            less = next((less for less in way(unit) if less.size < unit.size and asked(less)), None)
-            if less is not None:
+        for n in range(len(ways(place))):
+            while less := next((less for less in ways(place)[n](unit) if less.size < unit.size and asked(less)), None):
                 if place is not None:
-                    c, y, x = (min(n, size - 1) for n, size in zip(place, less.shape, strict=True))
+                    c, y, x = (min(at, size - 1) for at, size in zip(place, less.shape, strict=True))
                     place = (c, y, x)
                 unit, again = less, True
-                break
     return unit
 
 

@@ -163,7 +163,8 @@ class Unit(Brief):
 
     def network(self) -> Network:
         """The smallest network that has this unit: an input, sources, the population, a readout. Errors: FsrefError."""
-        first = Input("input", (1, 1, 1), 1, 1)
+        (_, height, width) = max([self.shape, *(source.trains.shape[1:] for source in self.sources)], key=_places)
+        first = Input("input", (1, height, width), 1, 1)  # windows of zeros over it stay small
         if (fed := self.fed) is not None:
             first = Input(fed.name, fed.trains.shape[1:], fed.steps, 2**fed.steps - 1)
         elif self.relayed:
@@ -284,6 +285,11 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
         case _:
             assert_never(p)
     return unit
+
+
+def _places(shape: Shape) -> int:
+    """How many places a population of a shape has."""
+    return shape[1] * shape[2]
 
 
 def _table(net: Network, name: str) -> Table | None:

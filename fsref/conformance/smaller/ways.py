@@ -1,0 +1,53 @@
+"""Every way to make a unit smaller, and the forms of it to begin with (CONFORM-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from fsref.conformance.smaller.channels import fewer_channels, fewer_inputs, flat
+from fsref.conformance.smaller.integers import fewer_steps, smaller_integers, smaller_thresholds
+from fsref.conformance.smaller.parts import apart, fewer_before, fewer_projections, fewer_runs
+from fsref.conformance.smaller.places import fewer_places, fewer_rows, fewer_taps, one_place
+from fsref.conformance.unit import Unit
+
+Place: TypeAlias = tuple[int, int, int]
+Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]
+
+
+def starts(unit: Unit, place: Place | None, index: int) -> Iterator[Unit]:
+    """A unit, and the forms of it to begin with where not all that it reads can be what an input sends, or where a
+    device is wrong at one `index` of the list of populations alone.
+    """
+    deep = index - 1 - len([source for source in unit.sources if source is not unit.fed])
+    for before in dict.fromkeys((0, max(0, deep), max(0, deep + 1))):  # or its source is the one that is wrong
+        as_deep = replace(unit, before=before)
+        yield from apart(as_deep)
+        yield as_deep
+        yield from fewer_runs(as_deep)
+        yield from fewer_projections(as_deep)
+        for placed in one_place(as_deep, *place[1:]) if place is not None else ():
+            yield placed
+            yield from flat(placed)
+
+
+def ways(place: Place | None) -> Sequence[Smaller]:
+    """Every way to make a unit smaller of which the neuron at `place` fails, or any one, those that take most away
+    first.
+    """
+    at, channel = (None, None) if place is None else (place[1:], place[0])
+    return (
+        fewer_runs,
+        fewer_before,
+        lambda unit: fewer_places(unit, at),
+        lambda unit: fewer_channels(unit, channel),
+        fewer_projections,
+        flat,
+        fewer_inputs,
+        fewer_rows,
+        fewer_taps,
+        fewer_steps,
+        smaller_thresholds,
+        smaller_integers,
+    )
