@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.law.network import Network
 from fsref.law.neuron import Table
-from fsref.law.populations import FS, Population, Shape
+from fsref.law.populations import FS, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.vectors.room import Room
 
@@ -21,6 +21,10 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
     (((3, 2), (1, 2), (2, 1, 3, 0)), (2, 1), 6),
     (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
     (((3, 2), (1, 2), (3, 0, 2, 2)), (2, 3), 6),
+)
+MEETING = (  # sources and targets by number, and whether windows lead from one to the other
+    *((0, 1, True), (0, 1, False), (1, 2, False), (0, 2, True), (0, 3, True), (2, 3, False)),
+    *((3, 4, True), (0, 4, False), (1, 4, True)),
 )
 
 
@@ -36,6 +40,8 @@ def chains() -> Iterator[Callable[[Room], Network]]:
         yield partial(chain, convs=0, dense=4, first=first)
     for sign in (1, -1):
         yield partial(large, sign=sign)
+    yield meeting
+    yield meeting_dense
 
 
 def chain(room: Room, convs: int, dense: int, first: int) -> Network:
@@ -93,6 +99,43 @@ def large(room: Room, sign: int) -> Network:
         layers.append(FS(f"large{i}", (count, 1, 1), Table(T=T, h=T, d=d)))
         joined.append(room.joined(source, f"large{i}", weights if i else weights[:, : source.neurons]))
     return room.network(f"{CHAIN}_large{'_signed' * (sign < 0)}", layers, joined)
+
+
+def meeting(room: Room) -> Network:
+    """Three populations into which two or three convolutions each lead, of other sources and windows."""
+    room = replace(room, deeper=False)
+    given = room.given(room.shape(3, 5, 4), 5)
+    c, h, w = given.shape
+    some = [FS(f"p{i}", (n, h, w), room.relu(5, theta, n)) for i, (n, theta) in enumerate(((4, 61), (5, 90), (3, 77)))]
+    ends = [(given, 0), (given, 0), (given, 1), (some[0], 1), (some[1], 2), (some[0], 2), (given, 2)]
+    joined: list[Projection] = []
+    for n, (source, i) in enumerate(ends):
+        (kh, kw), _, _ = allowed(room, (3, 3) if n % 2 else (1, 1), (1, 1), (0, 0, 0, 0))
+        weights = room.weights(some[i].shape[0], source.shape[0], kh, kw, bits=6)
+        same = (kh // 2, kw // 2, (kh - 1) // 2, (kw - 1) // 2)
+        joined.append(Conv2d(source.name, some[i].name, weights, padding=same))
+    return room.network(f"{CHAIN}_meeting", [given, *some], joined)
+
+
+def meeting_dense(room: Room) -> Network:
+    """Three populations of one place into which a convolution of all places and a dense lead, either of them first, and
+    a readout into which three do.
+    """
+    room = replace(room, deeper=False)
+    kernel, _, _ = allowed(room, (3, 2), (1, 1), (0, 0, 0, 0))
+    given = room.given(room.shape(4, *kernel), 5)
+    some = [FS(f"p{i}", (n, 1, 1), room.relu(5, 70 - 9 * i, n)) for i, n in enumerate(map(room.count, (6, 5, 7)))]
+    out = Readout("out", (room.count(9), 1, 1))
+    layers: list[Population] = [given, *some, out]
+    joined: list[Projection] = []
+    for source, target, windows in MEETING:
+        p, name, outputs = layers[source], layers[target].name, layers[target].shape[0]
+        weights = room.weights(outputs, p.neurons, bits=6)
+        if windows:
+            joined.append(Conv2d(p.name, name, weights.reshape(outputs, *p.shape)))
+        else:
+            joined.append(room.joined(p, name, weights))
+    return room.whole(f"{CHAIN}_meeting_dense", layers, joined)
 
 
 def wide(room: Room) -> Shape:
