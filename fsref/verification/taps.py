@@ -107,17 +107,20 @@ class Taps(Brief):
         return found
 
     def deliver(self, codes: Ints) -> Ints:
-        """What they add to each neuron of the target, (B, neurons), from codes (B, neurons) of the source."""
+        """What they add to each neuron of the target, (B, neurons), from codes (B, neurons) of the source, or those
+        that its spikes have with d of each channel, (B, C, neurons): each product takes that of its channel.
+        """
         address = self.address
         shape = address.shape
-        kept = self.there & (address >= 0) & (address < codes.shape[1])
+        kept = self.there & (address >= 0) & (address < codes.shape[-1])
         w = self.q.weights.astype(np.int64).ravel()[self.weight % self.q.weights.size] * self.times
         _, rows, columns = self.target
         to = np.broadcast_to((self.o * rows + self.oy) * columns + self.ox, shape)[kept]
-        own, w = address[kept], np.broadcast_to(w, shape)[kept]
+        w = np.broadcast_to(w, shape)[kept]
+        channel = np.broadcast_to(self.channel, shape)[kept] if codes.ndim == 3 else ...
         found = np.zeros((len(codes), int(np.prod(self.target))), np.int64)
         for row, sent in zip(found, codes, strict=True):
-            np.add.at(row, to, sent[own] * w)
+            np.add.at(row, to, sent[channel, address[kept]] * w)
         return found
 
 

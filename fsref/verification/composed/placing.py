@@ -15,6 +15,7 @@ from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.where import Other, others
 
 AXES = {"step": -4, "channel": -3, "row": -2, "column": -1}  # of values (B, [K,] C, H, W)
+CHANNELS = range(4)  # of which one alone may be wrong
 Given = Callable[[Part], Ints]  # values of a part, by rows
 
 
@@ -92,7 +93,10 @@ def placed_otherwise(what: str, given: Given) -> Iterator[Change]:
         yield Change(text, other.dear + 0.4, partial(_moved, partial(added_at, name, other, given), given))
     for pitch in pitches():
         text = f"yours adds {what} as if {pitch.text}"
-        yield Change(text, pitch.dear + 0.2, partial(_moved, partial(_written, pitch, given), given))
+        yield Change(text, pitch.dear + 0.2, partial(_moved, partial(_written, pitch, None, given), given))
+        for channel in CHANNELS:
+            own = partial(_moved, partial(_written, pitch, channel, given), given)
+            yield Change(f"{text}, of channel {channel} alone", pitch.dear + 0.4, own)
 
 
 def told_elsewhere() -> Iterator[Change]:
@@ -122,12 +126,17 @@ def _pitched(pitch: Pitches, part: Part) -> NDArray[np.intp]:
     return found
 
 
-def _written(pitch: Pitches, given: Given, part: Part) -> Ints | None:
-    """Values of a part, each added at an address with another pitch, and lost beyond the end."""
+def _written(pitch: Pitches, channel: int | None, given: Given, part: Part) -> Ints | None:
+    """Values of a part, each added at an address with another pitch, those of one channel alone or all, and lost beyond
+    the end.
+    """
     rows = arranged(part, given(part))
     if rows is None:
         return None
     flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
+    if channel is not None:
+        n = np.arange(len(at))
+        at = np.where(n // int(np.prod(rows.shape[-2:])) == channel, at, n)
     found, kept = np.zeros_like(flat), at < flat.shape[-1]
     places: Any = (..., at[kept])
     np.add.at(found, places, flat[..., kept])

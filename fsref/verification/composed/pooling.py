@@ -30,7 +30,7 @@ from fsref.verification.composed.relation import Change, Mask, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
 from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import some
-from fsref.verification.composed.windows import moves
+from fsref.verification.composed.windows import crossing, moves
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import in_order
 from fsref.verification.taps import Taps, taps_of
@@ -120,7 +120,7 @@ def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield from turns(_in)
     for words, dear, rule in rules():
         yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
-    for words, dear, move in (*moves(), *rings()):
+    for words, dear, move in (*moves(), *crossing(), *rings()):
         yield Change(f"in yours a window {words}", dear, partial(_moved, move))
     for words, sizes in (("as wide as it is high", (0, 0)), ("as high as it is wide", (1, 1)), ("turned", (1, 0))):
         yield Change(f"in yours a window is {words}", 2, partial(_shaped, sizes))

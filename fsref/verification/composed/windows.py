@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any, assert_never
 
@@ -14,14 +14,17 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
+from fsref.verification.composed.bounds import bounded, grouped
 from fsref.verification.composed.delivering import Read, read_of, rows_of
 from fsref.verification.composed.lines import Move, counted, rings
 from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.tiles import fans, tiles
+from fsref.verification.scene import Scene
 from fsref.verification.taps import Taps, taps_of
 
 EXCHANGED = ("stride", "dilation", "padding")
+OF_ITS_OWN = ", with d of its own channel"
 OUTSIDE: tuple[tuple[str, float, Callable[[Read], Ints]], ...] = (
     ("a spike of the first step", 2.2, lambda read: read.d[0]),
     ("a spike of the last step", 2.2, lambda read: read.d[-1]),
@@ -44,11 +47,19 @@ LIKE: tuple[tuple[str, float, Callable[[Sequence[Conv2d], int], Conv2d]], ...] =
 
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
-    for words, dear, change in (*moves(), *_turning()):
+    for words, dear, change in (*moves(), *crossing(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
+    for words, dear, change in crossing():
+        yield Change(
+            f"in yours a window {words}{OF_ITS_OWN}", dear + 0.1, partial(_seen, change, (4,), with_own_d=True)
+        )
     of_channel = "takes the weight that its channel has in the source, not in its group", 2.0, _of_source_channel
-    for words, dear, change in (*_one_more(), *rings(), of_channel):
+    beyond = (*_one_more(), *bounded())
+    for words, dear, change in (*beyond, *rings(), of_channel):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
+    for words, dear, change in beyond:
+        text = f"in yours a window {words}{OF_ITS_OWN}"
+        yield Change(text, dear + 0.1, partial(_seen_beyond, change, with_own_d=True))
     for words, dear, change in fans():
         yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
     for (words, dear, which), what in product(LIKE, (*((one,) for one in EXCHANGED), EXCHANGED)):
@@ -64,8 +75,18 @@ def moves() -> Iterator[Move]:
     yield from _along(1)
     yield from _both()
     yield from tiles()
+
+
+def crossing() -> Iterator[Move]:
+    """Windows that see other channels than their own, at addresses that are made otherwise."""
     for pitch in pitches():
         yield f"reads the source as if its {pitch.text}", pitch.dear, partial(_pitched, pitch)
+    for words, before, behind in BEYOND:
+        text = f"sees what lies {words}, in the channel beside it, too"
+        yield text, 2.3, partial(_flat, before, behind, True)
+    for words, before, behind in BEYOND_CHANNEL:
+        yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
+    yield "sees what lies at its addresses beyond the source", 2.2, lambda taps: taps.but(there=taps.there | True)
 
 
 def _along(axis: int) -> Iterator[Move]:
@@ -104,14 +125,9 @@ def _both() -> Iterator[Move]:
         yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
     for words, before, behind in BEYOND:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind, False)
-        text = f"sees what lies {words}, in the channel beside it, too"
-        yield text, 2.3, partial(_flat, before, behind, True)
-    for words, before, behind in BEYOND_CHANNEL:
-        yield f"sees the neighbouring channel {words}", 2.2, partial(_stacked, before, behind)
     yield from counted()
     for axis, one in enumerate(("row", "column")):
         yield f"begins at the first {one} where it would before it", 2.2, partial(_clamped, axis)
-    yield "sees what lies at its addresses beyond the source", 2.2, lambda taps: taps.but(there=taps.there | True)
 
 
 def _turning() -> Iterator[Move]:
@@ -123,10 +139,8 @@ def _turning() -> Iterator[Move]:
             yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
         yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
     yield "sees rows and columns exchanged", 2.2, _transposed
-    yield "reads the group of its output modulo the number of groups", 2, _of_modulo
+    yield from grouped()
     for n in TILES:
-        yield f"reads the group of the first output of its tile of {n}", 2.2, partial(_of_first, n, True)
-        yield f"reads the group of the first neuron of its {n}", 2.2, partial(_of_first, n, False)
         yield f"takes the weight of its place in the kernel modulo {n}", 2.3, partial(_of_kernel_modulo, n)
     yield "takes its kernel rows backwards in odd columns", 2.6, partial(_backwards, 2)
     yield "takes its kernel columns backwards in odd rows", 2.4, partial(_backwards, 3)
@@ -155,20 +169,6 @@ def _weighed(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps
 def _transposed(taps: Taps) -> Taps:
     moved = taps.but(y=taps.x, x=taps.y)
     return moved.but(there=moved.inside_y & moved.inside_x)
-
-
-def _of_modulo(taps: Taps) -> Taps:
-    """The channels of the group that is an output modulo the number of groups."""
-    return taps.but(channel=taps.o % taps.q.groups * taps.sizes[1] + taps.i)
-
-
-def _of_first(n: int, of_outputs: bool, taps: Taps) -> Taps:
-    """The channels that the first of a tile reads, of outputs, or of neurons."""
-    outputs, inputs, _, _ = taps.sizes
-    places = 1 if of_outputs else taps.target[1] * taps.target[2]
-    at = taps.o if of_outputs else (taps.o * taps.target[1] + taps.oy) * taps.target[2] + taps.ox
-    group = at // n * n // places // (outputs // taps.q.groups)
-    return taps.but(channel=group * inputs + taps.i)
 
 
 def _pitched(pitch: Pitches, taps: Taps) -> Taps:
@@ -293,8 +293,10 @@ def _stacked(before: bool, behind: bool, taps: Taps) -> Taps:
     return taps.but(there=taps.there | (taps.inside_x & (beside > 0)))
 
 
-def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) -> Ints | None:
-    """What is delivered when the products of a conv2d, of a dense or of both are others."""
+def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part, with_own_d: bool = False) -> Ints | None:
+    """What is delivered when the products of a conv2d, of a dense or of both are others; spikes of another channel
+    count with d of that, or of the own.
+    """
     scene, q = part.scene, part.scene.into[part.of]
     if q.weights.ndim not in ranks:
         return part.right
@@ -305,8 +307,17 @@ def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part) ->
     if wrong.alike(right):
         return part.right
     plane = scene.codes[q.source]
-    found = wrong.deliver(plane.reshape(len(plane), -1)).reshape(len(plane), *scene.population.shape)
+    codes = _of_each_d(scene, q.source) if with_own_d else plane.reshape(len(plane), -1)
+    found = wrong.deliver(codes).reshape(len(plane), *scene.population.shape)
     return rows_of(part, found)
+
+
+@lru_cache(maxsize=16)
+def _of_each_d(scene: Scene, source: str) -> Ints:
+    """The codes that spikes of a source have with d of each channel, (B, C, neurons)."""
+    spikes = scene.spikes(source).astype(np.int64)
+    found: Ints = np.einsum("bkn,ck->bcn", spikes.reshape(*spikes.shape[:2], -1), scene.net.code_weights[source])
+    return found
 
 
 def _every_conv2d(net: Network) -> Iterator[Conv2d]:
@@ -333,9 +344,9 @@ def _of_another(which: Callable[[Sequence[Conv2d], int], Conv2d], what: Sequence
     return _seen(partial(_begun, begun), (4,), part)
 
 
-def _seen_beyond(change: Callable[[Taps], Taps], part: Part) -> Ints | None:
+def _seen_beyond(change: Callable[[Taps], Taps], part: Part, with_own_d: bool = False) -> Ints | None:
     """The same; what lies beyond the source is not known."""
-    found, q = _seen(change, (4,), part), part.scene.into[part.of]
+    found, q = _seen(change, (4,), part, with_own_d), part.scene.into[part.of]
     right = taps_of(part.scene, q)
     if found is None or right is None or q.weights.ndim != 4:
         return found

@@ -1,0 +1,70 @@
+"""Which group of channels the windows of a conv2d read, and what they take to be inside of the source (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from fsref.verification.composed.lines import Move
+from fsref.verification.composed.memory import TILES
+from fsref.verification.taps import Taps
+
+AXES = (("row", (True, False)), ("column", (False, True)), ("row or column", (True, True)))
+
+
+def grouped() -> Iterator[Move]:
+    """Windows that read another group, all of it within the source."""
+    yield "reads the group of its output modulo the number of groups", 2, _of_modulo
+    for n in TILES:
+        yield f"reads the group of the first output of its tile of {n}", 2.2, partial(_of_first, n, True)
+        yield f"reads the group of the first neuron of its {n}", 2.2, partial(_of_first, n, False)
+
+
+def bounded() -> Iterator[Move]:
+    """Windows that read what may lie beyond the source: of another group, or told to be inside by other numbers."""
+    for of_inputs, words in ((True, "it has inputs"), (False, "there are groups")):
+        yield f"reads the group of its output as if each had as many as {words}", 2, partial(_of_groups, of_inputs)
+    yield "begins with the input whose number its group's first output has", 2, _from_output
+    for one, axes in AXES:
+        for what in ("dilation", "padding", "stride"):
+            words = (
+                f"sees what lies at its address where its {one} would be inside without the {what}, and nothing else"
+            )
+            yield words, 2.1, partial(_told_without, what, axes)
+
+
+def _of_modulo(taps: Taps) -> Taps:
+    """The channels of the group that is an output modulo the number of groups."""
+    return taps.but(channel=taps.o % taps.q.groups * taps.sizes[1] + taps.i)
+
+
+def _of_first(n: int, of_outputs: bool, taps: Taps) -> Taps:
+    """The channels that the first of a tile reads, of outputs, or of neurons."""
+    outputs, inputs, _, _ = taps.sizes
+    places = 1 if of_outputs else taps.target[1] * taps.target[2]
+    at = taps.o if of_outputs else (taps.o * taps.target[1] + taps.oy) * taps.target[2] + taps.ox
+    group = at // n * n // places // (outputs // taps.q.groups)
+    return taps.but(channel=group * inputs + taps.i)
+
+
+def _of_groups(of_inputs: bool, taps: Taps) -> Taps:
+    """The channels of the group that an output would be in if groups had as many as there are inputs in one, or groups;
+    those of one group are all.
+    """
+    inputs, groups = taps.sizes[1], taps.q.groups
+    group = taps.o // (inputs if of_inputs else groups) if groups > 1 else 0 * taps.o
+    return taps.but(channel=group * inputs + taps.i)
+
+
+def _from_output(taps: Taps) -> Taps:
+    """The channels from that on which has the number of the first output of the group."""
+    per_group = taps.sizes[0] // taps.q.groups
+    return taps.but(channel=taps.o // per_group * per_group + taps.i)
+
+
+def _told_without(what: str, axes: tuple[bool, bool], taps: Taps) -> Taps:
+    """Whether a place is inside is told without the dilation, the padding or the stride, its address with them."""
+    plain = taps.begun(**({"top": 0, "left": 0} if what == "padding" else {what: (1, 1)}))
+    y, x = (own if told else right for told, own, right in zip(axes, (plain.y, plain.x), (taps.y, taps.x), strict=True))
+    told = taps.but(y=y, x=x)
+    return taps.but(there=told.inside_y & told.inside_x)
