@@ -52,6 +52,7 @@ def adds_otherwise() -> Iterator[Change]:
         yield _adds(text, 2.2 + far, partial(_carries, bit, test), True)
     for bits in BITS:
         yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
+    yield Change("in yours an addition to a sum of 0 begins anew with the bias", 2, _begins_anew)
 
 
 def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], Ints] | None = None) -> Change:
@@ -152,6 +153,13 @@ def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool) -> Ints | Non
     for more in steps:
         v = np.where(more != 0, rule(v, more), v)
     return (v if first else v + bias) if steps else None
+
+
+def _begins_anew(part: Part) -> Ints | None:
+    """A sum of 0 is taken for one that has not begun."""
+    if (p := _adding(part.scene)) is None:
+        return None
+    return _opened(part, lambda v, more: np.where(v == 0, p.bias_map, v) + more, True)
 
 
 def _becomes(of: Callable[[Ints], Ints], test: Pair, v: Ints, more: Ints) -> Ints:

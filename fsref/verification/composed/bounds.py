@@ -25,6 +25,10 @@ def bounded() -> Iterator[Move]:
     for of_inputs, words in ((True, "it has inputs"), (False, "there are groups")):
         yield f"reads the group of its output as if each had as many as {words}", 2, partial(_of_groups, of_inputs)
     yield "begins with the input whose number its group's first output has", 2, _from_output
+    for axis, (one, _) in enumerate(AXES[:2]):
+        for before, side in ((True, "before"), (False, "behind")):
+            words = f"is there in as many {one}s as the padding {side} the source would leave on both sides"
+            yield words, 2.2, partial(_reached, axis, before)
     for one, axes in AXES:
         for what in ("dilation", "padding", "stride"):
             words = (
@@ -60,6 +64,14 @@ def _from_output(taps: Taps) -> Taps:
     """The channels from that on which has the number of the first output of the group."""
     per_group = taps.sizes[0] // taps.q.groups
     return taps.but(channel=taps.o // per_group * per_group + taps.i)
+
+
+def _reached(axis: int, before: bool, taps: Taps) -> Taps:
+    """Windows in as many rows or columns as padding that is the same on both sides leaves; the others see nothing."""
+    pad, stride, size = taps.padding[axis if before else 2 + axis], taps.stride[axis], taps.source[1 + axis]
+    spans = (taps.q.weights.shape[2 + axis] - 1) * taps.dilation[axis] + 1
+    count = (size + 2 * pad - spans) // stride + 1
+    return taps.but(there=taps.there & ((taps.oy, taps.ox)[axis] < count))
 
 
 def _told_without(what: str, axes: tuple[bool, bool], taps: Taps) -> Taps:

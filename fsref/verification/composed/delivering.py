@@ -176,6 +176,14 @@ def _seen(q: Conv2d, source: Shape, target: Shape) -> NDArray[np.intp]:
     return address.reshape(q.groups, -1, target[1] * target[2])
 
 
+@lru_cache(maxsize=16)
+def of_each_d(scene: Scene, source: str) -> Ints:
+    """The codes that spikes of a source have with d of each channel, (B, C, neurons)."""
+    spikes = scene.spikes(source).astype(np.int64)
+    found: Ints = np.einsum("bkn,ck->bcn", spikes.reshape(*spikes.shape[:2], -1), scene.net.code_weights[source])
+    return found
+
+
 def rows_of(part: Part, values: Ints) -> Ints:
     """Values (B, C, H, W) of the target as the rows of a part."""
     kept = part.scene.part

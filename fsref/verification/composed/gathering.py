@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.verification.composed.delivering import delivered, read_of, rows_of
+from fsref.law.projections import Dense
+from fsref.verification.composed.delivering import delivered, of_each_d, read_of, rows_of
+from fsref.verification.composed.memory import lying, read_at
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.weighing import SIGNS
@@ -19,6 +22,7 @@ from fsref.verification.composed.where import Some
 
 CHEAP = 3.6  # words of a product and what becomes of it
 MOST = 128  # values of weights that are tried
+WORDS = (8, 16, 32, 64)  # spikes of a word
 GROUPS = (4, 8, 16)  # of neighbours that are skipped together
 Skipped = Callable[[Ints], Mask]  # from codes in groups (..., n)
 SKIPPED: tuple[tuple[str, Skipped], ...] = (
@@ -45,6 +49,16 @@ COLUMNS: tuple[tuple[str, Callable[[Ints, int, int, int], Ints]], ...] = (  # fr
     ("is its address divided by the number of columns, modulo that of channels", lambda n, c, h, w: n // w % c),
 )
 
+Flag: TypeAlias = Callable[[Sequence[bool], int], bool]  # from those of all dense projections, and which it is
+FLAGS: tuple[tuple[str, Flag], ...] = (
+    ("a dense is pooled where the one before is, the first not", lambda every, at: at > 0 and every[at - 1]),
+    ("a dense is pooled where the next is, the last not", lambda every, at: at + 1 < len(every) and every[at + 1]),
+    ("a dense is pooled where the first is", lambda every, at: every[0]),
+    ("a dense is pooled where the last is", lambda every, at: every[-1]),
+    ("a pooled dense is read as one of all neurons", lambda every, at: False),
+    ("a dense of all neurons is read as a pooled one", lambda every, at: True),
+)
+
 
 def gathers_otherwise() -> Iterator[Change]:
     """What may become of products and sums of whole codes."""
@@ -60,6 +74,14 @@ def gathers_otherwise() -> Iterator[Change]:
         yield Change(text, each.dear + 1, partial(_summed, each))
     for words, loops in LOOPS:
         yield Change(f"in yours the sum of a channel goes over {words}", 2, partial(_looped, loops))
+    for words, side in (("rows", 1), ("columns", 2)):
+        text = f"in yours a channel has as many places as the number of {words} squared, from channel to channel, too"
+        yield Change(text, 2, partial(_squared, side))
+    for n in WORDS:
+        text = f"in yours as many words of {n} are read of a channel as it fills, not those that it lies in"
+        yield Change(text, 2.1, partial(_filled, n))
+    for words, flag in FLAGS:
+        yield Change(f"in yours {words}", 2, partial(_flagged, flag))
     for words, column in COLUMNS:
         yield Change(f"in yours the channel whose weight a neuron has {words}", 2, partial(_weighed, column))
 
@@ -122,6 +144,48 @@ def _looped(loops: Callable[[int, int], tuple[int, int]], part: Part) -> Ints:
     sums = np.where(beyond, 0, flat[:, np.where(beyond, 0, at)]).sum(axis=(2, 3))
     found = _more_of_channels(part, sums - codes.sum(axis=(2, 3)))
     return np.where(beyond.any(), UNSAID, found)
+
+
+def _squared(side: int, part: Part) -> Ints:
+    """Channels of another number of places, with d of their own; what lies behind the source is not known."""
+    if not _pooled(part):
+        return part.right
+    read, scene = read_of(part), part.scene
+    channels, size = read.codes.shape[1], read.codes.shape[1 + side] ** 2
+    codes = of_each_d(scene, read.q.sources[0])
+    at = np.arange(channels)[:, None] * size + np.arange(size)
+    beyond = at >= codes.shape[2]
+    sums = np.where(beyond, 0, codes[:, np.arange(channels)[:, None], np.where(beyond, 0, at)]).sum(axis=2)
+    found = _more_of_channels(part, sums - read.codes.sum(axis=(2, 3)))
+    return np.where(beyond.any(), UNSAID, found)
+
+
+def _filled(n: int, part: Part) -> Ints:
+    """Words of spikes of a channel, from that on in which it begins, as many as its places fill."""
+    if not _pooled(part):
+        return part.right
+    codes = read_of(part).codes
+    size = codes.shape[2] * codes.shape[3]
+    first = np.arange(codes.shape[1]) * size // n * n
+    kept = np.arange(codes.shape[1] * size).reshape(-1, size) < (first + -(-size // n) * n)[:, None]
+    return _more_of_channels(part, -(codes * ~kept.reshape(codes.shape[1:])).sum(axis=(2, 3)))
+
+
+def _flagged(flag: Flag, part: Part) -> Ints:
+    """A dense read as a pooled one, or the other way round; weights that lie behind all others are not known."""
+    read, net = read_of(part), part.scene.net
+    dense = [q for q in net.projections if isinstance(q, Dense)]  # no other has the flag
+    at = next((n for n, q in enumerate(dense) if q is net.named_projections[part.of]), None)
+    own = at is not None and dense[at].pooled
+    if at is None or flag([q.pooled for q in dense], at) == own:
+        return part.right
+    flat, memory = read.codes.reshape(len(read.codes), -1), lying(net, part.of)
+    channels, neurons = read.codes.shape[1], flat.shape[1]
+    outputs, n = np.arange(len(read.weights))[:, None], np.arange(neurons)
+    address = outputs * neurons + n if own else outputs * channels + n // (neurons // channels)
+    w, there = read_at(net, memory.base + address)
+    unknown = ((flat != 0) @ (~there).T.astype(np.int64)) > 0
+    return rows_of(part, np.where(unknown, UNSAID, flat @ w.T)[:, :, None, None])
 
 
 def _weighed(column: Callable[[Ints, int, int, int], Ints], part: Part) -> Ints:

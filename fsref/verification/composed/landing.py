@@ -166,7 +166,7 @@ class Landing(Brief):
         on, to = self.grids[axis](at, self.q.stride[axis])
         low, high = (("top", "bottom"), ("left", "right"))[axis]
         reached = self.reached[axis]
-        inside = (at >= 0) & (to >= 0) & (to < reached)
+        inside = (to >= 0) & (to < reached)
         before, behind = (at < 0) & (low in self.beyond), (to >= size) & (high in self.beyond)
         if self.mode == "around":
             to = np.where(before | behind, to % size, to)

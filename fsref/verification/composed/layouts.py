@@ -38,6 +38,10 @@ def layouts() -> Iterator[Layout]:
             words = f"of {name} are read as if the number of {inner} were a multiple of {to}"
             yield words, 2.4, partial(_wider, axis, _up(to))
         yield f"of {name} are read as if they began at powers of two", 2.4, partial(_apart, axis, _power)
+    for to in ROUNDED:
+        for up, way in ((False, "down"), (True, "up")):
+            words = f"of outputs are read from where they begin, rounded {way} to a multiple of {to}, on"
+            yield words, 2.3, partial(_begun, to, up)
     yield "of kernel rows are read as far apart as there are kernel rows", 2.3, _tall
     for other in [*others("weight")][7:]:
         yield f"are each read at the address of {other.text}", other.dear + 0.2, partial(_at, other.of)
@@ -59,6 +63,15 @@ def _cut(n: int, w: Ints) -> Ints:
     lying = np.pad(rows, ((0, 0), (0, -count % n))).ravel()
     at = np.arange(len(rows))[:, None] * (count // n * n) + np.arange(count)
     found: Ints = lying[at].reshape(w.shape)
+    return found
+
+
+def _begun(to: int, up: bool, w: Ints) -> Ints:
+    """Rows that begin at whole words, around the end."""
+    rows = w.reshape(len(w), -1)
+    first = np.arange(len(rows))[:, None] * rows.shape[1]
+    begun = (first + up * (to - 1)) // to * to
+    found: Ints = w.ravel()[(begun + np.arange(rows.shape[1])) % w.size].reshape(w.shape)
     return found
 
 

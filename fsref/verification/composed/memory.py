@@ -49,8 +49,8 @@ NOWHERE = -(2**40)
 @dataclass(frozen=True, eq=False, repr=False)
 class Lying(Brief):
     """Where the weights (O, I, kh, kw) of a projection lie: from `base` on, in `groups`, read from a source of so many
-    channels and neurons; where those of the projections before and behind begin, and of the first one of its kind that
-    joins the same two populations.
+    channels and neurons; where those of the projections before and behind begin, of the first one of its kind that
+    joins the same two populations; and of the one before, where that has the same source.
     """
 
     shape: tuple[int, ...]
@@ -61,6 +61,7 @@ class Lying(Brief):
     before: int
     behind: int
     first: int
+    held: int
 
     def size(self, name: str) -> int:
         """The product of sizes, by its words."""
@@ -124,6 +125,8 @@ def bases() -> Iterator[tuple[str, float, Place]]:
     yield "weights are those of the next projection", 2, lambda own: own.addresses + own.behind
     words = "weights of projections that join the same two populations are those of the first"
     yield words, 2, lambda own: own.addresses + own.first
+    words = "weights are those of the projection before, where that has the same source"
+    yield words, 2, lambda own: own.addresses + own.held
     yield "weights are those of the projection before, where it has that many", 2.2, _kept
     for by in (1, -1, 2, -2):
         words = f"the first weight is read {abs(by)} too {'far' if by > 0 else 'early'}, and so all others"
@@ -202,7 +205,10 @@ def lying(net: Network, name: str) -> Lying:
     twin = next(one for one, other in net.named_projections.items() if _joins(other) == _joins(q))
     same = net.named_projections[twin].weights.shape == q.weights.shape
     first = bases[twin] if same else NOWHERE  # how other shapes lie is not known
-    return Lying(shape, getattr(q, "groups", 1), source.shape[0], source.neurons, begins[n], before, behind, first)
+    held = before if [*net.named_projections.values()][max(n - 1, 0)].sources == q.sources else begins[n]
+    return Lying(
+        shape, getattr(q, "groups", 1), source.shape[0], source.neurons, begins[n], before, behind, first, held
+    )
 
 
 def _joins(q: Projection) -> tuple[type[Projection], str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from typing import Any, assert_never
 
@@ -15,12 +15,11 @@ from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.bounds import bounded, grouped
-from fsref.verification.composed.delivering import Read, read_of, rows_of
+from fsref.verification.composed.delivering import Read, of_each_d, read_of, rows_of
 from fsref.verification.composed.lines import Move, counted, rings
 from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.tiles import fans, tiles
-from fsref.verification.scene import Scene
 from fsref.verification.taps import Taps, taps_of
 
 EXCHANGED = ("stride", "dilation", "padding")
@@ -307,17 +306,9 @@ def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part, wi
     if wrong.alike(right):
         return part.right
     plane = scene.codes[q.source]
-    codes = _of_each_d(scene, q.source) if with_own_d else plane.reshape(len(plane), -1)
+    codes = of_each_d(scene, q.source) if with_own_d else plane.reshape(len(plane), -1)
     found = wrong.deliver(codes).reshape(len(plane), *scene.population.shape)
     return rows_of(part, found)
-
-
-@lru_cache(maxsize=16)
-def _of_each_d(scene: Scene, source: str) -> Ints:
-    """The codes that spikes of a source have with d of each channel, (B, C, neurons)."""
-    spikes = scene.spikes(source).astype(np.int64)
-    found: Ints = np.einsum("bkn,ck->bcn", spikes.reshape(*spikes.shape[:2], -1), scene.net.code_weights[source])
-    return found
 
 
 def _every_conv2d(net: Network) -> Iterator[Conv2d]:
