@@ -13,7 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.adding import additions
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.relation import Change, Mask, Part, held
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, held
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
@@ -127,11 +127,13 @@ def _on_the_way(scene: Scene, first: bool) -> Ints:
     return every[np.linspace(0, len(every) - 1, min(len(every), WAY)).astype(np.intp)]
 
 
-def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:
-    """The opening when each addition is made by a rule, from the bias on or with it last; None where that is much."""
+def _opened(part: Part, rule: Rule, first: bool, together: bool = True) -> Ints | None:
+    """The opening when each addition is made by a rule, from the bias on or with it last, those of all projections
+    `together`, step by step, or one projection after the other; None where that is much.
+    """
     if (p := _adding(part.scene)) is None:
         return None
-    found = [_added(some, p, rule, first) for some in _few(part.scene)]
+    found = [_added(some, p, rule, first, together) for some in _few(part.scene)]
     return None if any(v is None for v in found) else rows_of(part, np.concatenate([v for v in found if v is not None]))
 
 
@@ -146,20 +148,29 @@ def _few(scene: Scene) -> tuple[Scene, ...]:
     return (*_few(scene.rows(slice(0, half))), *_few(scene.rows(slice(half, scene.count))))
 
 
-def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool) -> Ints | None:
+def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool, together: bool) -> Ints | None:
     """The opening of some images when each addition is made by a rule."""
-    steps, bias = additions(scene, True), p.bias_map + 0 * scene.codes[p.name]
+    steps, bias = additions(scene, together), p.bias_map + 0 * scene.codes[p.name]
     v = bias if first else 0 * bias
     for more in steps:
         v = np.where(more != 0, rule(v, more), v)
     return (v if first else v + bias) if steps else None
 
 
-def _begins_anew(part: Part) -> Ints | None:
-    """A sum of 0 is taken for one that has not begun."""
-    if (p := _adding(part.scene)) is None:
-        return None
-    return _opened(part, lambda v, more: np.where(v == 0, p.bias_map, v) + more, True)
+def _begins_anew(part: Part) -> Ints:
+    """A sum of 0 is taken for one that has not begun; nothing is said where additions are not followed, or their order
+    matters: steps or projections first.
+    """
+    found = []
+    if (p := _adding(part.scene)) is not None:
+        found = [_opened(part, partial(_anew, p.bias_map), True, together) for together in (True, False)]
+    if not found or found[0] is None or found[1] is None:
+        return np.full_like(part.right, UNSAID)
+    return np.where(found[0] == found[1], found[0], UNSAID)
+
+
+def _anew(bias: Ints, v: Ints, more: Ints) -> Ints:
+    return np.where(v == 0, bias, v) + more
 
 
 def _becomes(of: Callable[[Ints], Ints], test: Pair, v: Ints, more: Ints) -> Ints:

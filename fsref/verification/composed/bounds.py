@@ -21,7 +21,7 @@ def grouped() -> Iterator[Move]:
 
 
 def bounded() -> Iterator[Move]:
-    """Windows that read what may lie beyond the source: of another group, or told to be inside by other numbers."""
+    """Windows that read what may lie beyond the source: of another group, and such as there are fewer of."""
     for of_inputs, words in ((True, "it has inputs"), (False, "there are groups")):
         yield f"reads the group of its output as if each had as many as {words}", 2, partial(_of_groups, of_inputs)
     yield "begins with the input whose number its group's first output has", 2, _from_output
@@ -29,6 +29,10 @@ def bounded() -> Iterator[Move]:
         for before, side in ((True, "before"), (False, "behind")):
             words = f"is there in as many {one}s as the padding {side} the source would leave on both sides"
             yield words, 2.2, partial(_reached, axis, before)
+
+
+def told() -> Iterator[Move]:
+    """Windows that see what lies at the address of places that are taken to be inside of the source."""
     for one, axes in AXES:
         for what in ("dilation", "padding", "stride"):
             words = (
@@ -52,12 +56,9 @@ def _of_first(n: int, of_outputs: bool, taps: Taps) -> Taps:
 
 
 def _of_groups(of_inputs: bool, taps: Taps) -> Taps:
-    """The channels of the group that an output would be in if groups had as many as there are inputs in one, or groups;
-    those of one group are all.
-    """
-    inputs, groups = taps.sizes[1], taps.q.groups
-    group = taps.o // (inputs if of_inputs else groups) if groups > 1 else 0 * taps.o
-    return taps.but(channel=group * inputs + taps.i)
+    """The channels of the group that an output would be in if groups had as many as there are inputs, or groups."""
+    inputs = taps.sizes[1]
+    return taps.but(channel=taps.o // (inputs if of_inputs else taps.q.groups) * inputs + taps.i)
 
 
 def _from_output(taps: Taps) -> Taps:

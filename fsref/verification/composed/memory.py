@@ -48,12 +48,13 @@ NOWHERE = -(2**40)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lying(Brief):
-    """Where the weights (O, I, kh, kw) of a projection lie: from `base` on, in `groups`, read from a source of so many
-    channels and neurons; where those of the projections before and behind begin, of the first one of its kind that
-    joins the same two populations; and of the one before, where that has the same source.
+    """Where the weights (O, I, kh, kw) of a projection, of `rank` dimensions, lie: from `base` on, in `groups`, read
+    from a source of so many channels and neurons; where those of the projections before and behind begin, of the first
+    one of its kind that joins the same two populations, and of the one before where that has the same source.
     """
 
     shape: tuple[int, ...]
+    rank: int
     groups: int
     channels: int
     neurons: int
@@ -125,8 +126,10 @@ def bases() -> Iterator[tuple[str, float, Place]]:
     yield "weights are those of the next projection", 2, lambda own: own.addresses + own.behind
     words = "weights of projections that join the same two populations are those of the first"
     yield words, 2, lambda own: own.addresses + own.first
-    words = "weights are those of the projection before, where that has the same source"
-    yield words, 2, lambda own: own.addresses + own.held
+    held = "are those of the projection before, where that has the same source"
+    yield f"weights {held}", 2, lambda own: own.addresses + own.held
+    yield f"weights of a conv2d {held}", 2.1, partial(_of_rank, 4)
+    yield f"weights of a dense {held}", 2.1, partial(_of_rank, 2)
     yield "weights are those of the projection before, where it has that many", 2.2, _kept
     for by in (1, -1, 2, -2):
         words = f"the first weight is read {abs(by)} too {'far' if by > 0 else 'early'}, and so all others"
@@ -135,6 +138,11 @@ def bases() -> Iterator[tuple[str, float, Place]]:
         yield f"the address of a weight wraps at {bits} bits", 2.3, partial(_wrapped, bits)
         yield f"the address of a weight wraps at {bits} bits behind the base", 2.4, partial(_wrapped_behind, bits)
         yield f"the address of the first weight wraps at {bits} bits", 2.4, partial(_wrapped_base, bits)
+
+
+def _of_rank(rank: int, own: Lying) -> Ints:
+    """The weights of the projection before where that has the same source, of those of so many dimensions."""
+    return own.addresses + (own.held if own.rank == rank else own.base)
 
 
 def _pitched(axis: int, size: str, own: Lying) -> Ints:
@@ -206,9 +214,8 @@ def lying(net: Network, name: str) -> Lying:
     same = net.named_projections[twin].weights.shape == q.weights.shape
     first = bases[twin] if same else NOWHERE  # how other shapes lie is not known
     held = before if [*net.named_projections.values()][max(n - 1, 0)].sources == q.sources else begins[n]
-    return Lying(
-        shape, getattr(q, "groups", 1), source.shape[0], source.neurons, begins[n], before, behind, first, held
-    )
+    groups, base = getattr(q, "groups", 1), begins[n]
+    return Lying(shape, q.weights.ndim, groups, source.shape[0], source.neurons, base, before, behind, first, held)
 
 
 def _joins(q: Projection) -> tuple[type[Projection], str, str]:

@@ -14,7 +14,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
-from fsref.verification.composed.bounds import bounded, grouped
+from fsref.verification.composed.bounds import bounded, grouped, told
 from fsref.verification.composed.delivering import Read, of_each_d, read_of, rows_of
 from fsref.verification.composed.lines import Move, counted, rings
 from fsref.verification.composed.memory import TILES
@@ -50,15 +50,15 @@ def windows_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
     for words, dear, change in crossing():
         yield Change(
-            f"in yours a window {words}{OF_ITS_OWN}", dear + 0.1, partial(_seen, change, (4,), with_own_d=True)
+            f"in yours a window {words}{OF_ITS_OWN}", dear + 0.25, partial(_seen, change, (4,), with_own_d=True)
         )
     of_channel = "takes the weight that its channel has in the source, not in its group", 2.0, _of_source_channel
-    beyond = (*_one_more(), *bounded())
-    for words, dear, change in (*beyond, *rings(), of_channel):
+    beyond = (*_one_more(), *told())
+    for words, dear, change in (*beyond, *bounded(), *rings(), of_channel):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in beyond:
         text = f"in yours a window {words}{OF_ITS_OWN}"
-        yield Change(text, dear + 0.1, partial(_seen_beyond, change, with_own_d=True))
+        yield Change(text, dear + 0.25, partial(_seen_beyond, change, with_own_d=True))
     for words, dear, change in fans():
         yield Change(f"in yours a spike {words}", dear, partial(_seen, change, (2, 4)))
     for (words, dear, which), what in product(LIKE, (*((one,) for one in EXCHANGED), EXCHANGED)):
