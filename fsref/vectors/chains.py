@@ -23,8 +23,10 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
     (((3, 2), (1, 2), (3, 0, 2, 2)), (2, 3), 6),
 )
 MEETING = (  # sources and targets by number, and whether windows lead from one to the other
-    *((0, 1, True), (0, 1, False), (1, 2, False), (0, 2, True), (0, 3, True), (2, 3, False)),
-    *((3, 4, True), (0, 4, False), (1, 4, True)),
+    *((0, 1, True), (0, 1, False), (0, 1, True)),
+    *((0, 2, True), (1, 2, False), (0, 2, True)),
+    *((0, 3, True), (2, 3, False), (0, 3, True)),
+    *((3, 4, False), (0, 4, True), (1, 4, False)),
 )
 
 
@@ -118,8 +120,8 @@ def meeting(room: Room) -> Network:
 
 
 def meeting_dense(room: Room) -> Network:
-    """Three populations of one place into which a convolution of all places and a dense lead, either of them first, and
-    a readout into which three do.
+    """Three populations of one place, and a readout, into which convolutions of all places and dense ones lead by
+    turns, so that either comes behind the other.
     """
     room = replace(room, deeper=False)
     kernel, _, _ = allowed(room, (3, 2), (1, 1), (0, 0, 0, 0))
