@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -144,7 +145,9 @@ class Arrived(Brief):
 
 def arrives_otherwise() -> Iterator[Change]:
     """Products that are lost or become others by what else arrives."""
-    yield Change("in yours the last product at a neuron comes to the next one instead", 2, _late)
+    late = "in yours the last product at a neuron comes to the next one instead"
+    yield Change(late, 2, partial(_late, False))
+    yield Change(f"{late}, each input's of all steps together", 2.1, partial(_late, True))
     simple = [one for one in BECOMES if one.dear <= CHEAP and " bits" not in one.text and one.text != "is 0"]
     for words, far, test in _meant():
         product = f"in yours a product{words}"
@@ -241,13 +244,14 @@ def _changed(test: Callable[[Arrived], Mask], of: Callable[[Arrived], Ints], par
     return part.right if more is None else part.right + rows_of(part, more)
 
 
-def _late(part: Part) -> Ints | None:
+def _late(by_input: bool, part: Part) -> Ints | None:
     """What is delivered when the last product at each neuron comes to the next at which one arrives; UNSAID at the
-    first of these, as it gets what was left before. None where they are many.
+    first of these, as it gets what was left before. None where they are many. They come step by step, or input by
+    input.
     """
     if arrived(part.scene, part.of) is None:
         return None
-    last, there = _last(part)
+    last, there = _last(part, by_input)
     some, flat = there.reshape(len(last), -1), last.reshape(len(last), -1)
     before = last_before(some)
     carried = np.where(before < 0, 0, np.take_along_axis(flat, np.maximum(before, 0), axis=1))
@@ -256,18 +260,19 @@ def _late(part: Part) -> Ints | None:
     return np.where(first > 0, UNSAID, part.right + moved)
 
 
-def _last(part: Part) -> tuple[Ints, Mask]:
+def _last(part: Part, by_input: bool) -> tuple[Ints, Mask]:
     """The last product at each neuron (B, C, H, W), by a weight of 0, too, and where one arrives."""
     scene, shape = part.scene, part.scene.population.shape
     q = scene.into[part.of]
     d, z = scene.net.code_weights[q.source], scene.spikes(q.source)
     last = np.zeros((scene.count, *shape), np.int64)
     there = np.zeros(last.shape, np.bool_)
-    for t in range(d.shape[1]):
-        for own, one in _taps(q.weights.astype(np.int64)):
-            arrives = reference.along(z[:, t].astype(np.int64), replace(q, weights=one), shape) > 0
-            product = reference.along(z[:, t] * d[:, t, None, None], replace(q, weights=own), shape)
-            last, there = np.where(arrives, product, last), there | arrives
+    steps, taps = range(d.shape[1]), [*_taps(q.weights.astype(np.int64))]
+    order = ((t, tap) for tap in taps for t in steps) if by_input else product(steps, taps)
+    for t, (own, one) in order:
+        arrives = reference.along(z[:, t].astype(np.int64), replace(q, weights=one), shape) > 0
+        brought = reference.along(z[:, t] * d[:, t, None, None], replace(q, weights=own), shape)
+        last, there = np.where(arrives, brought, last), there | arrives
     return last, there
 
 
