@@ -20,7 +20,7 @@ from fsref.verification.composed.behind import following, unseen
 from fsref.verification.composed.between import leaves_otherwise, spikes_left
 from fsref.verification.composed.codes import codes_otherwise, coding, sending
 from fsref.verification.composed.coinciding import coincides_otherwise
-from fsref.verification.composed.delivering import delivering
+from fsref.verification.composed.delivering import delivering, reach
 from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.gathering import gathers_otherwise
 from fsref.verification.composed.gating import gates_otherwise, gating
@@ -343,16 +343,19 @@ def _steps(scene: Scene, p: FS | Readout, of_sums: bool, fired: Fired) -> Iterat
     seen = scene.theirs.get("opening", None if p.steps else scene.theirs.get("codes"))
     if begun_by_law(scene, p) and of_sums and not scene.their_sums and seen is not None:
         kind, part = _summed(scene, seen.astype(np.int64) - p.bias_map)
-        yield kind, replace(part, beside=as_rows(part, np.broadcast_to(p.bias_map, seen.shape)))
+        beside = as_rows(part, np.broadcast_to(p.bias_map, seen.shape))
+        yield kind, replace(part, beside=beside, reach=reach(part, *scene.into))
     elif begun_by_law(scene, p):
         sums = scene.their_sums or scene.sums
         if scene.their_sums:
             for name, values in sums.items():
                 kind, part = _along(scene, name, values)
-                yield kind, replace(part, beside=0 * part.right)
+                along = reach(part, name) if name in scene.into else None
+                yield kind, replace(part, beside=0 * part.right, reach=along)
         if seen is not None and not scene.sums_alone:
             part = opening(scene, p, seen, {name: sums.get(name, own) for name, own in scene.sums.items()})
-            yield "opening", replace(part, beside=0 * part.right)
+            bias = as_rows(part, np.broadcast_to(np.abs(p.bias_map), seen.shape))
+            yield "opening", replace(part, beside=0 * part.right, reach=bias + reach(part, *scene.into))
     match p:
         case FS() if (own := neurons_of(scene, p)) is not None:
             yield from fired(scene, p, own)

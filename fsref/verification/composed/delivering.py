@@ -190,6 +190,20 @@ def rows_of(part: Part, values: Ints) -> Ints:
     return values.ravel() if kept is None else values[:, kept].ravel()
 
 
+def reach(part: Part, *names: str) -> Ints:
+    """How far from 0 all that projections rightly add could lead, by rows of a part; gates are not followed."""
+    if part.scene.bits is None:
+        return 0 * part.right
+    return sum((rows_of(part, _reach(part.scene, name)) for name in names), 0 * part.right)
+
+
+@lru_cache(maxsize=64)
+def _reach(scene: Scene, name: str) -> Ints:
+    read = _read(scene, name)
+    plane = (read.spikes * np.abs(read.d)).sum(axis=1)
+    return reference.carried(plane, read.by(np.abs(read.weights)), scene.population.shape, scene.codes)
+
+
 def reached(part: Part, some: Ints) -> NDArray[np.bool_]:
     """Which rows of a part some of a plane (B, C, H, W) arrives at, by a weight that is not 0."""
     read = read_of(part)

@@ -23,6 +23,7 @@ from fsref.verification.composed.placing import (
     told_elsewhere,
 )
 from fsref.verification.composed.relation import (
+    UNSAID,
     Change,
     Mask,
     Part,
@@ -141,6 +142,9 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         if name.startswith("bias, "):
             yield _instead(f"in yours the bias counts {name.removeprefix('bias, ')}", 2, "bias", column(name))
     yield from taken_elsewhere("the bias", operand("bias"), "channel", "neuron", "row", "column")
+    for by, word in ((1, "next"), (-1, "last")):
+        text = f"in yours a bias of a channel is that of the {word} neuron, in the memory of all biases"
+        yield Change(text, 2, partial(_in_memory, by))
     for text, dear, gives in read_apart("the bias", operand("bias")):
         yield Change(text, dear, partial(_of_map, gives))
     yield from taken_elsewhere("the sum", operand("total"), "channel", "neuron", "row", "column")
@@ -198,6 +202,24 @@ def _of_map(gives: Callable[[Part], Ints | None], part: Part) -> Ints | None:
             return gives(part)
         case _:
             return part.right
+
+
+def _in_memory(by: int, part: Part) -> Ints:
+    """What opens with the bias of the channel of another neuron, or of the population that lies there; that of a map is
+    right, and what lies beyond all is not known.
+    """
+    match part.scene.population:
+        case (FS() | Readout()) as p if p.bias.ndim == 1:
+            every = part.scene.net.integrating
+            base = sum(q.bias.size for q in every[: [q.name for q in every].index(p.name)])
+        case _:
+            return part.right
+    memory = np.concatenate([q.bias.ravel() for q in every]).astype(np.int64)
+    at = base + (np.arange(p.neurons).reshape(p.shape) + by) // (p.shape[1] * p.shape[2])
+    known = (at >= 0) & (at < len(memory))
+    other = np.where(known, memory[np.where(known, at, 0)], UNSAID)
+    bias = as_rows(part, np.broadcast_to(other, (part.scene.count, *p.shape)))
+    return np.where(bias == UNSAID, UNSAID, part.right - part.operands["bias"] + bias)
 
 
 def _unloaded(part: Part) -> Ints | None:

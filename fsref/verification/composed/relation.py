@@ -19,6 +19,7 @@ from fsref.verification.widths import saturated, wrapped
 
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 MOST = 2**20  # changes tried
+APART = 4  # times what is wrong of a sum may stand in it on the way, where it takes itself away again
 UNSAID = -(2**63)  # in rows of which a change says nothing: what stands there is not known
 Mask: TypeAlias = NDArray[np.bool_]
 Values = TypeVar("Values", Ints, Mask)
@@ -44,7 +45,8 @@ class Part(Brief):
     facts: Columns
     of: str = ""  # the projection whose sums they are
     each: tuple[Part, ...] = ()  # of what several projections delivered together each of them, right
-    beside: Ints | None = None  # what stands with them in accumulators, where these are told in membranes
+    beside: Ints | None = None  # what stands with them in accumulators, where these are told in membranes,
+    reach: Ints | None = None  # and how far from it all that is rightly added could lead
 
     @cached_property
     def wrong(self) -> Mask:
@@ -61,14 +63,18 @@ class Part(Brief):
         return np.asarray(missed & (unlike | ~said))
 
     def settled(self, result: Ints) -> Ints:
-        """A result; UNSAID where it is beyond the ends of accumulators that saturate: there the order of additions
-        decides.
+        """A result; UNSAID where it is beyond the ends of accumulators that saturate, or what is added may be on the
+        way: there the order of additions decides.
         """
         if self.beside is None or self.scene.bits is None or self.scene.bits[1] != "saturate":
             return result
-        whole = np.where(result != UNSAID, self.beside + result, 0)
-        beyond = (held(self.scene, whole) != whole) & self.unlike(result)
-        return np.where(beyond, UNSAID, result)
+        said = result != UNSAID
+        whole = np.where(said, self.beside + result, 0)
+        beyond = held(self.scene, whole) != whole
+        if self.reach is not None:
+            most = np.abs(self.beside) + self.reach + APART * np.abs(np.where(said, result - self.right, 0))
+            beyond |= held(self.scene, most) != most
+        return np.where(beyond & self.unlike(result), UNSAID, result)
 
 
 def held(scene: Scene, values: Ints) -> Ints:
@@ -187,7 +193,7 @@ def part_of(
         {name: flat(each) for name, each in places.items()},
         {name: flat(each) for name, each in ends.items()},
         {name: flat(each).astype(np.int64) for name, each in values.items()},
-        {name: flat(np.asarray(each, np.bool_)) for name, each in flags.items()},
+        {name: flat(np.asarray(each, np.bool_)) for name, each in {**flags, **_corners(shape)}.items()},
         {name: flat(each).astype(np.int64) for name, each in facts.items()},
     )
 
@@ -207,6 +213,16 @@ def _places(shape: tuple[int, ...]) -> Iterator[tuple[str, Ints]]:
         yield "step", steps[0][:, None, None, None]
     yield from (("channel", c), ("row", y), ("column", x))
     yield "neuron", (c * len(height) + y) * len(width) + x
+
+
+def _corners(shape: tuple[int, ...]) -> Mapping[str, Mask]:
+    """Whether a row is the first or the last of its channel, where that has several."""
+    height, width = shape[-2:]
+    at = np.arange(height * width).reshape(height, width)
+    return {
+        "at the first place of its channel": (at == 0) & (at.size > 1),
+        "at the last place of its channel": (at == at.size - 1) & (at.size > 1),
+    }
 
 
 def moved(values: Ints, by: int, axes: tuple[int, ...] = (-3, -2, -1)) -> Ints:

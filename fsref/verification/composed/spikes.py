@@ -22,6 +22,7 @@ from fsref.verification.scene import Scene
 CHEAP = 3.7  # words of a place and of a step at once
 Fires: TypeAlias = Callable[[Scene], int]  # in how many steps
 Inside: TypeAlias = Some[tuple[int, ...]]
+TILES = (4, 8, 16, 32, 64)  # neurons of a word
 WORTH: tuple[tuple[str, Callable[[Ints], Ints]], ...] = (  # what a spike may be worth in each step
     ("2 ** (K - 1 - t)", lambda t: 1 << t[::-1]),
     ("2 ** t", lambda t: 1 << t),
@@ -68,6 +69,9 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth))
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
+    for n in TILES:
+        text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
+        yield Change(text, 2, partial(_of_first, n))
     text = "in yours spikes are read of the population just before the target"
     yield Change(text, 2, _of_population_before, unsaid=0.9)
     text = f"{text}, as its own lie there, step by step"
@@ -114,6 +118,13 @@ def _of_step(by: int, where: Inside, when: Some[int], part: Part) -> Ints:
     else:
         d[-by:] = read.d[:by]
     return _worth(part, read, (d - read.d) * _meant(read, where, when))
+
+
+def _of_first(n: int, part: Part) -> Ints:
+    read = read_of(part)
+    shape = read.spikes.shape[2:]
+    first = np.arange(int(np.prod(shape))).reshape(shape) // n * n // (shape[1] * shape[2])
+    return _worth(part, read, read.d[:, :, 0, 0][:, first] - read.d)
 
 
 def _as_worth(worth: Callable[[Ints], Ints], part: Part) -> Ints:

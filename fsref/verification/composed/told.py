@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -12,12 +13,14 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.verification.composed.earlier import before, is_known
-from fsref.verification.composed.placing import as_rows, told_elsewhere
+from fsref.verification.composed.placing import arranged, as_rows, told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
 PACKED = (4, 8, 12, 15, 16, 32)  # steps of trains in one word
+STACKED = (8, 16, 32)  # bits of a register of trains
+STACKS = (("all neurons before", False), ("the neurons of its channel before, and of one more,", True))
 BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
 
 
@@ -73,6 +76,9 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield taken(text, 2, column(name))
     for steps in PACKED:
         yield Change(f"yours is packed as one of {steps} steps, from its first on", 2, partial(_packed, steps))
+    for bits, (words, of_channel) in product(STACKED, STACKS):
+        text = f"yours holds the trains of {words} above its own, in {bits} bits"
+        yield Change(text, 2, partial(_stacked, bits, of_channel))
     yield from told_elsewhere()
     yield from told_before(parts)
 
@@ -80,6 +86,23 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 def _packed(steps: int, part: Part) -> Ints:
     """Trains whose first step stands where that of a longer one would."""
     return part.right << max(0, steps - part.scene.net.steps[part.scene.population.name])
+
+
+def _stacked(bits: int, of_channel: bool, part: Part) -> Ints | None:
+    """Trains in a register that is shifted and never cleared: of all neurons of a population, or of those of a channel,
+    before which it held one train alone.
+    """
+    rows, steps = arranged(part, part.right), part.scene.net.steps[part.scene.population.name]
+    if rows is None:
+        return None
+    flat = rows.reshape(len(rows), -1)
+    size = int(np.prod(rows.shape[2:]))
+    at = np.arange(flat.shape[1])
+    found = flat.copy()
+    for by in range(1, -(-bits // steps)):
+        before = at - by >= (np.maximum(at // size * size - 1, 0) if of_channel else 0)
+        found |= np.where(before, flat[:, np.maximum(at - by, 0)] << (by * steps), 0)
+    return (found & ((1 << bits) - 1)).ravel()
 
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
