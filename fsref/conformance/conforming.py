@@ -14,7 +14,7 @@ from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
-from fsref.conformance.smallest import in_a_row, smallest, twice
+from fsref.conformance.smallest import in_a_row, otherwise, smallest, twice
 from fsref.conformance.starting import command_of
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.suspects import Evidence, behind
@@ -30,13 +30,17 @@ from fsref.vectors.case import Case
 from fsref.vectors.kept import pack_for
 from fsref.vectors.making import make
 from fsref.vectors.pack import Pack
-from fsref.verification.causes import Judged
+from fsref.verification.causes import Hint, Judged
+from fsref.verification.composed.naming import KIND
 
 CARRIERS = ("frames", "hex", "files")
 REPLY = 10.0  # seconds of a reply,
 START = 30.0  # and of a start and its greeting, a simulator's, unless it is said
 LONGEST = 3_600.0  # seconds that either may take
 MOST_EXAMPLES = 100_000
+STANDS = Hint(
+    KIND, "answers follow from the case alone: yours are others behind other cases, something stands there still"
+)
 ENOUGH, FURTHER = 48, range(1, 6)  # cases that differ, and turns of networks asked for more of them
 
 
@@ -152,6 +156,8 @@ def _driven(
     if first is not None and first.difference is not None and first.case is not None and not hints.explained:
         left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.explained else replace(left, differing=evidence.differing)
+        if not hints.explained and (not alone or otherwise(drive, first.case, evidence.others(first))):
+            hints = replace(hints, hints=(STANDS, *hints.hints))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 

@@ -50,6 +50,14 @@ def twice(drive: Drive, case: Case) -> tuple[Driven, ...]:
     return tuple(one for one in found if one is not None) if found[-1] is not None and found[-1].difference else ()
 
 
+def otherwise(drive: Drive, case: Case, others: Sequence[Case]) -> bool:
+    """Whether a device that was just started answers a case each time the same, and behind others otherwise."""
+    asked = replace(case, protocol="")
+    found = [drive.last(cases) for cases in ([asked], [asked], [*others, asked])]
+    answers = [{key: values.tolist() for key, values in one.observed.items()} for one in found if one is not None]
+    return len(answers) == len(found) and answers[0] == answers[1] != answers[2]
+
+
 def in_a_row(drive: Drive, cases: Sequence[Case]) -> tuple[Driven, ...]:
     """What a device just started answers to cases one after another; nothing where it does not answer all, or all
     answers are right.

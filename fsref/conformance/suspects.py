@@ -100,6 +100,11 @@ class Evidence:
         counts = [len(self.wrong.get(place, ())) for place in places]
         return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
 
+    def others(self, first: Driven) -> list[Case]:
+        """A case of each of some other places at which something differs."""
+        (at,) = _places(first)
+        return [rows[0].case for place, rows in self.wrong.items() if place != at and rows[0].case is not None][:ROWS]
+
     def alike(self, first: Driven) -> Iterator[list[Case]]:
         """Cases kept of one place, those that differ and those that do not by turns, all of them more than once: of the
         place of a first difference, then of those of which most cases are kept.

@@ -36,7 +36,8 @@ LOOPS: tuple[tuple[str, Callable[[int, int], tuple[int, int]]], ...] = (  # from
     ("as many rows as there are columns", lambda rows, columns: (columns, columns)),
     ("as many rows as there are columns, and columns as there are rows", lambda rows, columns: (columns, rows)),
 )
-COLUMNS: tuple[tuple[str, Callable[[Ints, int, int, int], Ints]], ...] = (  # from neurons, channels, rows, columns
+Column: TypeAlias = Callable[[Ints, int, int, int], Ints]
+COLUMNS: tuple[tuple[str, Column], ...] = (  # from neurons, channels, rows, columns
     ("is its address shifted as by the next lower power of two", lambda n, c, h, w: n >> ((h * w).bit_length() - 1)),
     ("is its address shifted as by the next higher power of two", lambda n, c, h, w: n >> (h * w - 1).bit_length()),
     ("is its address", lambda n, c, h, w: n),
@@ -183,23 +184,22 @@ def _flagged(flag: Flag, part: Part) -> Ints:
     channels, neurons = read.codes.shape[1], flat.shape[1]
     outputs, n = np.arange(len(read.weights))[:, None], np.arange(neurons)
     address = outputs * neurons + n if own else outputs * channels + n // (neurons // channels)
-    w, there = read_at(net, memory.base + address)
-    unknown = ((flat != 0) @ (~there).T.astype(np.int64)) > 0
-    return rows_of(part, np.where(unknown, UNSAID, flat @ w.T)[:, :, None, None])
+    return _by_address(part, flat, memory.base + address)
 
 
-def _weighed(column: Callable[[Ints, int, int, int], Ints], part: Part) -> Ints:
-    """Each neuron with the weight of another channel, around the end of the weights of an output; what lies behind
-    those of the last is not known.
-    """
+def _weighed(column: Column, part: Part) -> Ints:
+    """Each neuron with the weight of another channel, on through the weights behind those of an output."""
     if not _pooled(part):
         return part.right
     read = read_of(part)
-    flat, w = read.codes.reshape(len(read.codes), -1), read.weights.reshape(len(read.weights), -1)
-    outputs, channels = w.shape
+    flat, net = read.codes.reshape(len(read.codes), -1), part.scene.net
     at = column(np.arange(flat.shape[1]), *read.codes.shape[1:])
-    address = np.arange(outputs)[:, None] * channels + at
-    beyond = address >= w.size
-    found = flat @ w.ravel()[np.where(beyond, 0, address)].T
-    unknown = ((flat != 0) @ beyond.T.astype(np.int64)) > 0
-    return rows_of(part, np.where(unknown, UNSAID, found)[:, :, None, None])
+    outputs = np.arange(len(read.weights))[:, None] * read.codes.shape[1]
+    return _by_address(part, flat, lying(net, part.of).base + outputs + at)
+
+
+def _by_address(part: Part, flat: Ints, address: Ints) -> Ints:
+    """What codes (B, N) deliver by weights at absolute addresses (O, N); what lies behind all weights is not known."""
+    w, there = read_at(part.scene.net, address)
+    unknown = ((flat != 0) @ (~there).T.astype(np.int64)) > 0
+    return rows_of(part, np.where(unknown, UNSAID, flat @ w.T)[:, :, None, None])

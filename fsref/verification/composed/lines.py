@@ -22,6 +22,12 @@ RINGS: tuple[tuple[str, float, Callable[[int, int], int]], ...] = (  # from the 
     ),
 )
 
+SHORT: tuple[tuple[str, float, Callable[[int, int], int]], ...] = (
+    *RINGS[:1],
+    ("as many as its kernel has and its places are apart, less one", 2.3, lambda n, apart: n + apart - 1),
+    ("one less than its kernel spans", 2.3, lambda n, apart: (n - 1) * apart),
+)
+
 
 def rings() -> Iterator[Move]:
     """Rows or columns that stand in a ring, in which behind the source what came before stays."""
@@ -33,6 +39,8 @@ def counted() -> Iterator[Move]:
     """Rows of a ring, and columns, that are counted otherwise."""
     yield "sees its kernel rows as far from its first as they would be modulo as many as it has", 2.3, _rows_modulo
     yield "reads a ring of as many rows as its kernel spans modulo as many as it has", 2.4, _read_shorter
+    for words, dear, size in SHORT:
+        yield f"reads rows that are overwritten in a ring of {words}", dear, partial(_overwritten, size)
     for words, skipped in (("the source", True), ("the target", False)):
         text = f"begins where a count of columns by the stride stands that goes on from row to row of {words}"
         yield text, 2.4, partial(_phased, skipped)
@@ -47,6 +55,14 @@ def _ring(axis: int, size: Callable[[int, int], int], taps: Taps) -> Taps:
     held = np.where(at >= end, at - ((at - end) // n + 1) * n, at)
     moved, unknown = taps.but(**{name: held}), (at >= end) & (held < -taps.padding[axis])
     return moved.but(there=moved.inside_y & moved.inside_x).unknown(unknown)
+
+
+def _overwritten(size: Callable[[int, int], int], taps: Taps) -> Taps:
+    """Rows of a ring that is too short: those that were written last where the own ones stood."""
+    n = max(size(taps.q.weights.shape[2], taps.dilation[0]), 1)
+    last = taps.oy * taps.stride[0] - taps.padding[0] + (taps.q.weights.shape[2] - 1) * taps.dilation[0]
+    moved = taps.but(y=taps.y + (last - taps.y) // n * n)
+    return moved.but(there=moved.inside_y & moved.inside_x)
 
 
 def _read_shorter(taps: Taps) -> Taps:

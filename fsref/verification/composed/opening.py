@@ -14,6 +14,7 @@ from fsref.law.ranges import width_bits
 from fsref.verification.composed.adding import BITS, CARRIED, without_carry
 from fsref.verification.composed.between import left_over
 from fsref.verification.composed.earlier import before, is_known
+from fsref.verification.composed.gathering import COLUMNS, Column
 from fsref.verification.composed.placing import (
     as_rows,
     operand,
@@ -144,7 +145,10 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield from taken_elsewhere("the bias", operand("bias"), "channel", "neuron", "row", "column")
     for by, word in ((1, "next"), (-1, "last")):
         text = f"in yours a bias of a channel is that of the {word} neuron, in the memory of all biases"
-        yield Change(text, 2, partial(_in_memory, by))
+        yield Change(text, 2, partial(_in_memory, partial(_of_neuron, by)))
+    for words, column_of in COLUMNS:
+        text = f"in yours the channel whose bias a neuron has {words}"
+        yield Change(text, 2, partial(_in_memory, column_of))
     for text, dear, gives in read_apart("the bias", operand("bias")):
         yield Change(text, dear, partial(_of_map, gives))
     yield from taken_elsewhere("the sum", operand("total"), "channel", "neuron", "row", "column")
@@ -204,9 +208,14 @@ def _of_map(gives: Callable[[Part], Ints | None], part: Part) -> Ints | None:
             return part.right
 
 
-def _in_memory(by: int, part: Part) -> Ints:
-    """What opens with the bias of the channel of another neuron, or of the population that lies there; that of a map is
-    right, and what lies beyond all is not known.
+def _of_neuron(by: int, n: Ints, channels: int, height: int, width: int) -> Ints:
+    """The channel of another neuron."""
+    return (n + by) // (height * width)
+
+
+def _in_memory(column_of: Column, part: Part) -> Ints:
+    """What opens with the bias of another channel, or of the population that lies there; that of a map is right, and
+    what lies beyond all is not known.
     """
     match part.scene.population:
         case (FS() | Readout()) as p if p.bias.ndim == 1:
@@ -215,7 +224,7 @@ def _in_memory(by: int, part: Part) -> Ints:
         case _:
             return part.right
     memory = np.concatenate([q.bias.ravel() for q in every]).astype(np.int64)
-    at = base + (np.arange(p.neurons).reshape(p.shape) + by) // (p.shape[1] * p.shape[2])
+    at = base + column_of(np.arange(p.neurons).reshape(p.shape), *p.shape)
     known = (at >= 0) & (at < len(memory))
     other = np.where(known, memory[np.where(known, at, 0)], UNSAID)
     bias = as_rows(part, np.broadcast_to(other, (part.scene.count, *p.shape)))

@@ -13,7 +13,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, reached, read_of
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, later
 from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, sources, steps
@@ -86,6 +86,8 @@ def spikes_otherwise() -> Iterator[Change]:
     for words, counted in COUNTED:
         text = f"in yours spikes of as many steps as {words} has are read"
         yield Change(text, 2, partial(_counted, counted))
+        text = f"in yours trains are read as if they had as many steps as {words} has"
+        yield Change(text, 2, partial(_read_as, counted))
     for each in BECOMES:
         yield Change(f"in yours a code, as it is read, {each.text}", each.dear + 0.9, partial(_code, each))
     yield Change("in yours the largest code of the source is read as 0", 2, _largest)
@@ -188,6 +190,13 @@ def _counted(fires: Fires, part: Part) -> Ints:
     if n > steps:
         return np.full_like(part.right, UNSAID)
     return _worth(part, read, -read.d * (np.arange(steps) >= n)[:, None, None, None])
+
+
+def _read_as(fires: Fires, part: Part) -> Ints:
+    """What is delivered when the first step of a train is looked for where that of a longer or shorter one stands."""
+    read, n = read_of(part), fires(part.scene)
+    z = later(read.spikes.astype(np.int64), n - len(read.d), 1) if n else read.spikes
+    return part.right + delivered(part, read.q, ((z - read.spikes) * read.d).sum(axis=1))
 
 
 def _code(each: Becomes, part: Part) -> Ints:
