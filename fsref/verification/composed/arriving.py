@@ -30,6 +30,7 @@ SIGNS: tuple[tuple[str, Test], ...] = (
     ("not 0", lambda v: np.asarray(v != 0)),
     ("0", lambda v: np.asarray(v == 0)),
 )
+TILES = (4, 8, 16, 32)  # of inputs
 EVERY = (2, 3, 4, 8, 16)
 Meant: TypeAlias = tuple[str, float, Callable[["Arrived"], Mask]]
 
@@ -183,6 +184,9 @@ def _meant() -> Iterator[Meant]:
         words = f" but each {'second' if n == 2 else f'{n}th'} at its neuron, counted back from the last,"
         yield words, 2.2, partial(_left, but_each(n))
     yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
+    for n in TILES:
+        words = f" that is the last of the first {n} inputs, or of the next, where one of more follows,"
+        yield words, 2.1, partial(_last_of_tile, n)
     for n in EVERY:
         yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))
         yield f" behind the first {n} at its neuron", 2, partial(_ranked, at_least(n))
@@ -214,6 +218,21 @@ def _left_in_step(test: Test, own: Arrived) -> Mask:
 
 def _while(by: int, test: Test, own: Arrived) -> Mask:
     return test(own.beside(by))
+
+
+def _last_of_tile(n: int, own: Arrived) -> Mask:
+    """Of each tile of inputs but the last, each input's of all steps together, the last product at a neuron."""
+    order = np.lexsort((own.step, own.tap))
+    there, tile = own.there[order] > 0, own.tap[order] // n
+    found = np.zeros_like(there)
+    for one in np.unique(tile)[:-1]:
+        rows = np.flatnonzero(tile == one)
+        last = len(rows) - 1 - np.argmax(there[rows][::-1], axis=0)
+        at = np.arange(len(rows)).reshape(-1, 1, 1, 1, 1) == last
+        found[rows] = at & there[rows]
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return np.asarray(found[back])
 
 
 def _last_of_step(at: int, own: Arrived) -> Mask:

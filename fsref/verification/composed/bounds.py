@@ -9,6 +9,7 @@ from fsref.verification.composed.lines import Move
 from fsref.verification.composed.memory import TILES
 from fsref.verification.taps import Taps
 
+WORDS = (8, 16, 32, 64)  # spikes of a word
 AXES = (("row", (True, False)), ("column", (False, True)), ("row or column", (True, True)))
 
 
@@ -33,6 +34,8 @@ def bounded() -> Iterator[Move]:
 
 def told() -> Iterator[Move]:
     """Windows that see what lies at the address of places that are taken to be inside of the source."""
+    for n in WORDS:
+        yield f"sees of a row what lies in its first word of {n} alone", 2.1, partial(_of_first_word, n)
     for one, axes in AXES:
         for what in ("dilation", "padding", "stride"):
             words = (
@@ -73,6 +76,13 @@ def _reached(axis: int, before: bool, taps: Taps) -> Taps:
     spans = (taps.q.weights.shape[2 + axis] - 1) * taps.dilation[axis] + 1
     count = (size + 2 * pad - spans) // stride + 1
     return taps.but(there=taps.there & ((taps.oy, taps.ox)[axis] < count))
+
+
+def _of_first_word(n: int, taps: Taps) -> Taps:
+    """Columns of rows that lie in several words of spikes, those of the first."""
+    _, height, width = taps.source
+    first = (taps.channel * height + taps.y) * width
+    return taps.but(there=taps.there & ((first + taps.x) // n == first // n))
 
 
 def _told_without(what: str, axes: tuple[bool, bool], taps: Taps) -> Taps:

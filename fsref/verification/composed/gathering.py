@@ -77,7 +77,9 @@ def gathers_otherwise() -> Iterator[Change]:
         yield Change(f"in yours the sum of a channel goes over {words}", 2, partial(_looped, loops))
     for words, side in (("rows", 1), ("columns", 2)):
         text = f"in yours a channel has as many places as the number of {words} squared, from channel to channel, too"
-        yield Change(text, 2, partial(_squared, side))
+        yield Change(text, 2, partial(_squared, side, True))
+        text = f"in yours as many places are read of a channel as the number of {words} squared"
+        yield Change(text, 2, partial(_squared, side, False))
     for n in WORDS:
         text = f"in yours as many words of {n} are read of a channel as it fills, not those that it lies in"
         yield Change(text, 2.1, partial(_filled, n))
@@ -147,14 +149,17 @@ def _looped(loops: Callable[[int, int], tuple[int, int]], part: Part) -> Ints:
     return np.where(beyond.any(), UNSAID, found)
 
 
-def _squared(side: int, part: Part) -> Ints:
-    """Channels of another number of places, with d of their own; what lies behind the source is not known."""
+def _squared(side: int, apart: bool, part: Part) -> Ints:
+    """Channels of another number of places, as far apart, too, or as they lie, with d of their own; what lies behind
+    the source is not known.
+    """
     if not _pooled(part):
         return part.right
     read, scene = read_of(part), part.scene
     channels, size = read.codes.shape[1], read.codes.shape[1 + side] ** 2
     codes = of_each_d(scene, read.q.sources[0])
-    at = np.arange(channels)[:, None] * size + np.arange(size)
+    pitch = size if apart else codes.shape[2] // channels
+    at = np.arange(channels)[:, None] * pitch + np.arange(size)
     beyond = at >= codes.shape[2]
     sums = np.where(beyond, 0, codes[:, np.arange(channels)[:, None], np.where(beyond, 0, at)]).sum(axis=2)
     found = _more_of_channels(part, sums - read.codes.sum(axis=(2, 3)))

@@ -41,6 +41,9 @@ def counted() -> Iterator[Move]:
     yield "reads a ring of as many rows as its kernel spans modulo as many as it has", 2.4, _read_shorter
     for words, dear, size in SHORT:
         yield f"reads rows that are overwritten in a ring of {words}", dear, partial(_overwritten, size)
+    for words, padded in (("the source", False), ("the source and its padding", True)):
+        text = f"begins where a count of rows of {words} by the stride stands that goes on from channel to channel"
+        yield text, 2.4, partial(_rows_on, padded)
     for words, skipped in (("the source", True), ("the target", False)):
         text = f"begins where a count of columns by the stride stands that goes on from row to row of {words}"
         yield text, 2.4, partial(_phased, skipped)
@@ -76,6 +79,13 @@ def _read_shorter(taps: Taps) -> Taps:
 def _rows_modulo(taps: Taps) -> Taps:
     kh, (dy, _) = taps.q.weights.shape[2], taps.dilation
     moved = taps.but(y=taps.y - taps.r * dy + taps.r * dy % kh)
+    return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _rows_on(padded: bool, taps: Taps) -> Taps:
+    """Rows counted on from each input of a group to the next."""
+    rows = taps.source[1] + padded * (taps.padding[0] + taps.padding[2])
+    moved = taps.but(y=taps.y + -(taps.i * rows) % taps.stride[0])
     return moved.but(there=moved.inside_y & moved.inside_x)
 
 

@@ -72,6 +72,8 @@ def spikes_otherwise() -> Iterator[Change]:
     for n in TILES:
         text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
         yield Change(text, 2, partial(_of_first, n))
+        text = f"in yours a spike of the first {n} neurons is worth d of the step before"
+        yield Change(text, 2.1, partial(_of_step_before, n))
     text = "in yours spikes are read of the population just before the target"
     yield Change(text, 2, _of_population_before, unsaid=0.9)
     text = f"{text}, as its own lie there, step by step"
@@ -127,6 +129,15 @@ def _of_first(n: int, part: Part) -> Ints:
     shape = read.spikes.shape[2:]
     first = np.arange(int(np.prod(shape))).reshape(shape) // n * n // (shape[1] * shape[2])
     return _worth(part, read, read.d[:, :, 0, 0][:, first] - read.d)
+
+
+def _of_step_before(n: int, part: Part) -> Ints:
+    """What the first neurons deliver by d of the step before; in the first step that is not known."""
+    read = read_of(part)
+    some = np.arange(read.codes[0].size).reshape(read.codes.shape[1:]) < n
+    found = _worth(part, read, (later(read.d, 1, 0) - read.d) * some)
+    first = reached(part, (read.spikes[:, 0] & some).astype(np.int64))
+    return np.where(first, UNSAID, found)
 
 
 def _as_worth(worth: Callable[[Ints], Ints], part: Part) -> Ints:

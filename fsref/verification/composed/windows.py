@@ -46,14 +46,10 @@ LIKE: tuple[tuple[str, float, Callable[[Sequence[Conv2d], int], Conv2d]], ...] =
 
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
-    for words, dear, change in (*moves(), *crossing(), *_turning()):
+    for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
-    for words, dear, change in crossing():
-        yield Change(
-            f"in yours a window {words}{OF_ITS_OWN}", dear + 0.25, partial(_seen, change, (4,), with_own_d=True)
-        )
     of_channel = "takes the weight that its channel has in the source, not in its group", 2.0, _of_source_channel
-    beyond = (*_one_more(), *told())
+    beyond = (*crossing(), *_one_more(), *told())
     for words, dear, change in (*beyond, *bounded(), *rings(), of_channel):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in beyond:
