@@ -22,6 +22,7 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
     (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
     (((3, 2), (1, 2), (3, 0, 2, 2)), (2, 3), 6),
 )
+BRIM = 1300  # neurons of a source
 MEETING = (  # sources and targets by number, and whether windows lead from one to the other
     *((0, 1, True), (0, 1, False), (0, 1, True)),
     *((0, 2, True), (1, 2, False), (0, 2, True)),
@@ -44,6 +45,8 @@ def chains() -> Iterator[Callable[[Room], Network]]:
         yield partial(large, sign=sign)
     yield meeting
     yield meeting_dense
+    yield largest
+    yield brim
 
 
 def chain(room: Room, convs: int, dense: int, first: int) -> Network:
@@ -138,6 +141,39 @@ def meeting_dense(room: Room) -> Network:
         else:
             joined.append(room.joined(p, name, weights))
     return room.whole(f"{CHAIN}_meeting_dense", layers, joined)
+
+
+def largest(room: Room) -> Network:
+    """Three convolutions one behind the other, each with the largest kernel."""
+    room = replace(room, deeper=False)
+    given = room.given(room.shape(2, 8, 9), 5)
+    layers: list[Population] = [given]
+    joined: list[Projection] = []
+    for i in range(3):
+        source, (c, h, w) = layers[-1], layers[-1].shape
+        kernel, stride, _ = allowed(room, (min(7, h), min(7, w)), (1, 1), (0, 0, 0, 0))
+        kh, kw = kernel
+        _, _, same = allowed(room, kernel, stride, (kh // 2, kw // 2, (kh - 1) // 2, (kw - 1) // 2))
+        places, outputs = window_shape(source.shape, kernel, stride, same, (1, 1)), room.count(3)
+        joined.append(Conv2d(source.name, f"p{i}", room.weights(outputs, c, *kernel, bits=4), stride, same))
+        layers.append(FS(f"p{i}", (outputs, *places), room.relu(4, 61 + 30 * i, outputs)))
+    return room.network(f"{CHAIN}_largest", layers, joined)
+
+
+def brim(room: Room) -> Network:
+    """An input and a population of as many neurons as may be, up to `BRIM`, which dense projections read, the first and
+    some behind.
+    """
+    room = replace(room, deeper=False)
+    given = room.given(room.shape(-(-BRIM // 81), 9, 9), 4)
+    c, few = given.shape[0], (room.count(5), 1, 1)
+    first, full = FS("first", few, room.relu(4, 901, few[0])), FS("full", given.shape, room.relu(4, 7, c))
+    last, out = FS("last", few, room.relu(4, 801, few[0])), Readout("out", (room.count(3), 1, 1))
+    joined: list[Projection] = [room.joined(given, "first", room.weights(few[0], given.neurons, bits=4))]
+    joined.append(Conv2d(given.name, "full", room.weights(c, 1, 1, 1, bits=4), groups=c))
+    for source, target in ((full, last), (given, last), (full, out), (last, out), (first, out)):
+        joined.append(room.joined(source, target.name, room.weights(target.shape[0], source.neurons, bits=4)))
+    return room.whole(f"{CHAIN}_brim", [given, first, full, last, out], joined)
 
 
 def wide(room: Room) -> Shape:

@@ -206,8 +206,10 @@ def _counted(fires: Fires, part: Part) -> Ints:
 def _read_as(fires: Fires, part: Part) -> Ints:
     """What is delivered when the first step of a train is looked for where that of a longer or shorter one stands."""
     read, n = read_of(part), fires(part.scene)
-    z = later(read.spikes.astype(np.int64), n - len(read.d), 1) if n else read.spikes
-    return part.right + delivered(part, read.q, ((z - read.spikes) * read.d).sum(axis=1))
+    if n in (0, len(read.d)):
+        return part.right
+    more = later(read.spikes.astype(np.int64), n - len(read.d), 1) - read.spikes
+    return part.right + delivered(part, read.q, (more * read.d).sum(axis=1))
 
 
 def _code(each: Becomes, part: Part) -> Ints:
