@@ -78,8 +78,8 @@ def gathers_otherwise() -> Iterator[Change]:
     for words, side in (("rows", 1), ("columns", 2)):
         text = f"in yours a channel has as many places as the number of {words} squared, from channel to channel, too"
         yield Change(text, 2, partial(_squared, side, True))
-        text = f"in yours as many places are read of a channel as the number of {words} squared"
-        yield Change(text, 2, partial(_squared, side, False))
+    text = "in yours as many places are read of a channel as the number of rows squared"
+    yield Change(text, 2, partial(_squared, 1, False))
     for n in WORDS:
         text = f"in yours as many words of {n} are read of a channel as it fills, not those that it lies in"
         yield Change(text, 2.1, partial(_filled, n))
