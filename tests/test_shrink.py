@@ -21,6 +21,7 @@ from fsref.conformance.driven import DIFFERS, Driven
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.replay import files
 from fsref.conformance.shrink import shrink, shrink_given
+from fsref.conformance.smallest import otherwise
 from fsref.formats.npz import to_bytes
 from fsref.vectors.case import Case, case_of
 
@@ -275,6 +276,33 @@ def test_a_dense_of_rows_keeps_few() -> None:
 
     (small,) = shrink([case], ("out", (2, 0, 0)), fails)
     assert fails([small]) and max(p.neurons for p in small.net.populations) == 2
+
+
+class Kept:
+    """A device as it is driven, whose answer to a case is all that `keeps` makes of the cases since its start."""
+
+    def __init__(self, keeps: Callable[[list[int]], int]) -> None:
+        self.keeps, self.turn = keeps, 0
+
+    def last(self, cases: Sequence[Case], anew: bool = True) -> Driven | None:
+        """The answer to the last of cases, on a device just started."""
+        self.turn += 1
+        seen = np.array([self.keeps([self.turn, *(int(case.given["in", "codes"].sum()) for case in cases)])])
+        return Driven.of(cases[-1], DIFFERS, observed={("out", "opening"): seen})
+
+
+def test_what_stands_of_other_cases_is_found() -> None:
+    """A device that adds what is left of the case before answers otherwise behind others; one whose answers follow from
+    the case alone does not, nor does one whose answers never come again.
+    """
+    cases = [case_of(NET, "network", "out", {("in", "codes"): np.full(72, n)}) for n in (3, 1, 2)]
+    for keeps, found in (
+        (lambda seen: seen[-1] + (seen[-2] if len(seen) > 2 else 0), True),
+        (lambda seen: seen[-1], False),
+        (lambda seen: seen[0], False),
+    ):
+        drive: Any = Kept(keeps)
+        assert otherwise(drive, cases[0], cases[1:]) == found
 
 
 def test_what_does_not_fail_again_is_given_back() -> None:
