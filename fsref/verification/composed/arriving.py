@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -149,6 +148,9 @@ def arrives_otherwise() -> Iterator[Change]:
     late = "in yours the last product at a neuron comes to the next one instead"
     yield Change(late, 2, partial(_late, False))
     yield Change(f"{late}, each input's of all steps together", 2.1, partial(_late, True))
+    for n in TILES:
+        text = f"in yours the last product of each {n} inputs at a neuron is lost where more inputs follow"
+        yield Change(text, 2.1, partial(_lost_of_tiles, n))
     simple = [one for one in BECOMES if one.dear <= CHEAP and " bits" not in one.text and one.text != "is 0"]
     for words, far, test in _meant():
         product = f"in yours a product{words}"
@@ -184,9 +186,6 @@ def _meant() -> Iterator[Meant]:
         words = f" but each {'second' if n == 2 else f'{n}th'} at its neuron, counted back from the last,"
         yield words, 2.2, partial(_left, but_each(n))
     yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
-    for n in TILES:
-        words = f" that is the last of the first {n} inputs, or of the next, where one of more follows,"
-        yield words, 2.1, partial(_last_of_tile, n)
     for n in EVERY:
         yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))
         yield f" behind the first {n} at its neuron", 2, partial(_ranked, at_least(n))
@@ -218,21 +217,6 @@ def _left_in_step(test: Test, own: Arrived) -> Mask:
 
 def _while(by: int, test: Test, own: Arrived) -> Mask:
     return test(own.beside(by))
-
-
-def _last_of_tile(n: int, own: Arrived) -> Mask:
-    """Of each tile of inputs but the last, each input's of all steps together, the last product at a neuron."""
-    order = np.lexsort((own.step, own.tap))
-    there, tile = own.there[order] > 0, own.tap[order] // n
-    found = np.zeros_like(there)
-    for one in np.unique(tile)[:-1]:
-        rows = np.flatnonzero(tile == one)
-        last = len(rows) - 1 - np.argmax(there[rows][::-1], axis=0)
-        at = np.arange(len(rows)).reshape(-1, 1, 1, 1, 1) == last
-        found[rows] = at & there[rows]
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return np.asarray(found[back])
 
 
 def _last_of_step(at: int, own: Arrived) -> Mask:
@@ -279,20 +263,49 @@ def _late(by_input: bool, part: Part) -> Ints | None:
     return np.where(first > 0, UNSAID, part.right + moved)
 
 
+def _lost_of_tiles(n: int, part: Part) -> Ints | None:
+    """What is delivered without the last product of each tile of inputs but the last; None where they are many."""
+    if arrived(part.scene, part.of) is None:
+        return None
+    last, there = _last_of_taps(part.scene, part.of)
+    tiles = range(0, len(last) - n, n)
+    lost = (_last_there(last[at : at + n], there[at : at + n])[0] for at in tiles)
+    return part.right - sum((rows_of(part, one) for one in lost), 0 * part.right)
+
+
 def _last(part: Part, by_input: bool) -> tuple[Ints, Mask]:
     """The last product at each neuron (B, C, H, W), by a weight of 0, too, and where one arrives."""
-    scene, shape = part.scene, part.scene.population.shape
-    q = scene.into[part.of]
-    d, z = scene.net.code_weights[q.source], scene.spikes(q.source)
-    last = np.zeros((scene.count, *shape), np.int64)
-    there = np.zeros(last.shape, np.bool_)
-    steps, taps = range(d.shape[1]), [*_taps(q.weights.astype(np.int64))]
-    order = ((t, tap) for tap in taps for t in steps) if by_input else product(steps, taps)
-    for t, (own, one) in order:
-        arrives = reference.along(z[:, t].astype(np.int64), replace(q, weights=one), shape) > 0
-        brought = reference.along(z[:, t] * d[:, t, None, None], replace(q, weights=own), shape)
+    if by_input:
+        return _last_there(*_last_of_taps(part.scene, part.of))
+    each = [_products(part.scene, part.of, t) for t in range(part.scene.net.steps[part.scene.into[part.of].source])]
+    return _last_there(*(np.concatenate(own) for own in zip(*each, strict=True)))
+
+
+@lru_cache(maxsize=4)
+def _last_of_taps(scene: Scene, of: str) -> tuple[Ints, Mask]:
+    """The last product of each input or tap at each neuron (N, B, C, H, W), and where one arrives."""
+    each = [_products(scene, of, t) for t in range(scene.net.steps[scene.into[of].source])]
+    last, there = each[0]
+    for brought, arrives in each[1:]:
         last, there = np.where(arrives, brought, last), there | arrives
     return last, there
+
+
+def _last_there(values: Ints, there: Mask) -> tuple[Ints, Mask]:
+    """Of values (N, ...) the last that is there, 0 of none, and whether one is."""
+    at = len(there) - 1 - np.argmax(there[::-1], axis=0)
+    some = np.logical_or.reduce(there, axis=0)
+    return np.take_along_axis(values, at[None], axis=0)[0] * some, some
+
+
+def _products(scene: Scene, of: str, t: int) -> tuple[Ints, Mask]:
+    """What each input or tap brings in a step, (N, B, C, H, W), and where it does, by a weight of 0, too."""
+    q, shape = scene.into[of], scene.population.shape
+    z = scene.spikes(q.source)[:, t].astype(np.int64)
+    plane = z * scene.net.code_weights[q.source][:, t, None, None]
+    taps = [*_taps(q.weights.astype(np.int64))]
+    brought = np.stack([reference.along(plane, replace(q, weights=own), shape) for own, _ in taps])
+    return brought, np.stack([reference.along(z, replace(q, weights=one), shape) > 0 for _, one in taps])
 
 
 def _taps(w: Ints) -> Iterator[tuple[Ints, Ints]]:

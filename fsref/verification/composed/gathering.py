@@ -22,6 +22,7 @@ from fsref.verification.composed.where import Some
 
 CHEAP = 3.6  # words of a product and what becomes of it
 MOST = 128  # values of weights that are tried
+MOSTLY = 0.9  # of what is wrong of which nothing is said, as it is read behind the source
 WORDS = (8, 16, 32, 64)  # spikes of a word
 GROUPS = (4, 8, 16)  # of neighbours that are skipped together
 Skipped = Callable[[Ints], Mask]  # from codes in groups (..., n)
@@ -77,9 +78,9 @@ def gathers_otherwise() -> Iterator[Change]:
         yield Change(f"in yours the sum of a channel goes over {words}", 2, partial(_looped, loops))
     for words, side in (("rows", 1), ("columns", 2)):
         text = f"in yours a channel has as many places as the number of {words} squared, from channel to channel, too"
-        yield Change(text, 2, partial(_squared, side, True))
+        yield Change(text, 2, partial(_squared, side, True), unsaid=MOSTLY)
     text = "in yours as many places are read of a channel as the number of rows squared"
-    yield Change(text, 2, partial(_squared, 1, False))
+    yield Change(text, 2, partial(_squared, 1, False), unsaid=MOSTLY)
     for n in WORDS:
         text = f"in yours as many words of {n} are read of a channel as it fills, not those that it lies in"
         yield Change(text, 2.1, partial(_filled, n))
