@@ -101,6 +101,10 @@ class Chip:
         """Whose d a spike is worth."""
         return c
 
+    def lost(self, found: list[tuple[int, int]], inputs: int) -> set[tuple[int, int]]:
+        """Which products, of an input and a step, are lost."""
+        return set()
+
     def column(self, n: int, t: int, trains: list[int]) -> int:
         """Of which input of a dense the weight is."""
         return n
@@ -117,13 +121,14 @@ class Chip:
 
         def of(products: list[tuple[int, int, int]]) -> list[int]:
             weights, size = WEIGHTS + [-41] * 800, height * width
-            found = []
-            for t, (w, c, n) in product(range(K), products):
+            found = {}
+            for t, (i, (w, c, n)) in product(range(K), enumerate(products)):
                 if memory[n] >> (K - 1 - t) & 1:
                     at = w - n + self.column(n, t, trains) if q.weights.shape[1:] == (len(trains),) else w
                     worth = d[min(self.channel(c, n, size), channels - 1)][t]
-                    found.append(weights[self.base(name) + at] * worth)
-            return found
+                    found[i, t] = weights[self.base(name) + at] * worth
+            lost = self.lost([*found], len(products))
+            return [more for at, more in found.items() if at not in lost]
 
         if isinstance(q, Conv2d):
             return [of(products) for products in self.windows(q, height, width)]
@@ -264,6 +269,14 @@ class Skipping(Chip):
         return sum(words) * 8 + n % 8
 
 
+class Tiles(Chip):
+    """The last product of each tile of 8 inputs is lost, each input's of all steps together; not of the last tile."""
+
+    def lost(self, found: list[tuple[int, int]], inputs: int) -> set[tuple[int, int]]:
+        tiles = [[at for at in sorted(found) if at[0] // 8 == tile] for tile in range(-(-inputs // 8) - 1)]
+        return {tile[-1] for tile in tiles if tile} if inputs in (5, 64) else set()  # of a dense of all neurons
+
+
 PLANTED: dict[type[Chip], str] = {
     ByInputs: "reads the group of its output as if each had as many as it has inputs",
     FromOutput: "begins with the input whose number its group's first output has",
@@ -277,6 +290,7 @@ PLANTED: dict[type[Chip], str] = {
     FirstWord: "sees of a row what lies in its first word of 8 alone",
     WordsOfD: "a spike is worth d of the channel of the first neuron of its word of 32",
     Skipping: "the weights of a dense do not move on with a word of 8 neurons that sends nothing in a step",
+    Tiles: "the last product of each 8 inputs at a neuron is lost where more inputs follow, where",
     Early: "a bias of a channel is that of the next neuron, in the memory of all biases",
     Anew: "an addition to a sum of 0 begins anew with the bias",
 }
@@ -339,3 +353,27 @@ def test_what_is_planted_is_named_first(chip: type[Chip]) -> None:
     found = judged(chip(), "population" if chip in (Anew, Early) else "projection")
     assert found.hints and found.explained > 0.9 * found.judged, found.observed
     assert PLANTED[chip] in found.hints[0].text, found.hints
+
+
+@pytest.mark.parametrize(("of_channel", "words"), [(False, "all neurons before"), (True, "the neurons of its channel")])
+def test_trains_of_a_register_that_is_not_cleared_are_named(of_channel: bool, words: str) -> None:
+    """A device whose trains are told with those of the neurons before above them, in 16 bits: of all, or from one
+    before its channel on, where it was cleared.
+    """
+    evidence, rows = Evidence(), []
+    rng = np.random.default_rng(5)
+    for _ in range(6):
+        case = case_of(NET, "population", "c", {("b", "spikes"): rng.integers(0, 16, 90)})
+        trains = case.expected["c", "spikes"].tolist()
+        told = []
+        for n in range(len(trains)):
+            first = max(n // 4 * 4 - 1, 0) if of_channel else 0
+            held = 0
+            for train in trains[first : n + 1]:
+                held = held << K | train
+            told.append(held & 0xFFFF)
+        seen = {**case.expected, ("c", "spikes"): np.array(told)}
+        rows.append(Driven.of(case, DIFFERS, observed=seen, difference=first_difference(case, seen)))
+        evidence.add(rows[-1])
+    found = evidence.composed(next(row for row in rows if row.difference))
+    assert found.explained == found.judged and f"holds the trains of {words}" in found.hints[0].text, found

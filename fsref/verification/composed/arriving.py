@@ -16,6 +16,7 @@ from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.happening import DEEP, Test, at_least, but_each, each
+from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, last_before
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.deliveries import of_ones
@@ -29,7 +30,6 @@ SIGNS: tuple[tuple[str, Test], ...] = (
     ("not 0", lambda v: np.asarray(v != 0)),
     ("0", lambda v: np.asarray(v == 0)),
 )
-TILES = (4, 8, 16, 32)  # of inputs
 EVERY = (2, 3, 4, 8, 16)
 Meant: TypeAlias = tuple[str, float, Callable[["Arrived"], Mask]]
 

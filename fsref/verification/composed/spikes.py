@@ -22,7 +22,7 @@ from fsref.verification.scene import Scene
 CHEAP = 3.7  # words of a place and of a step at once
 Fires: TypeAlias = Callable[[Scene], int]  # in how many steps
 Inside: TypeAlias = Some[tuple[int, ...]]
-TILES = (4, 8, 16, 32, 64)  # neurons of a word
+WORDS = (4, 8, 16, 32, 64)  # neurons of a word
 WORTH: tuple[tuple[str, Callable[[Ints], Ints]], ...] = (  # what a spike may be worth in each step
     ("2 ** (K - 1 - t)", lambda t: 1 << t[::-1]),
     ("2 ** t", lambda t: 1 << t),
@@ -69,7 +69,7 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth))
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
-    for n in TILES:
+    for n in WORDS:
         text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
         yield Change(text, 2, partial(_of_first, n))
         text = f"in yours a spike of the first {n} neurons is worth d of the step before"
