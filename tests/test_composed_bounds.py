@@ -89,6 +89,10 @@ class Chip:
         """Which bias a neuron has."""
         return n
 
+    def width(self, height: int, width: int) -> int:
+        """How many columns the source is taken to have at its border."""
+        return width
+
     def row(self, q: Conv2d, oy: int, y: int) -> int:
         """Which row of the source stands where one is read."""
         return y
@@ -154,7 +158,7 @@ class Chip:
                 y = self.row(q, oy, y)
                 there = self.inside(q, y, r, height) and oy < self.rows(q, height, NET[q.target].shape[1])
                 first = (c * height + y) * width
-                if there and 0 <= x < width and self.there(first, first + x):
+                if there and 0 <= x < self.width(height, width) and self.there(first, first + x):
                     found.append((((o * inputs + i) * kh + r) * kw + s, c, first + x))
             yield found
 
@@ -269,6 +273,20 @@ class Skipping(Chip):
         return sum(words) * 8 + n % 8
 
 
+class Square(Chip):
+    """The border at the right is told by the number of rows."""
+
+    def width(self, height: int, width: int) -> int:
+        return height
+
+
+class Stale(Chip):
+    """The first input of each tile of 16 but the first has the weight of the one before."""
+
+    def column(self, n: int, t: int, trains: list[int]) -> int:
+        return n - (n % 16 == 0 and n > 0)
+
+
 class Tiles(Chip):
     """The last product of each tile of 8 inputs is lost, each input's of all steps together; not of the last tile."""
 
@@ -290,7 +308,9 @@ PLANTED: dict[type[Chip], str] = {
     FirstWord: "sees of a row what lies in its first word of 8 alone",
     WordsOfD: "a spike is worth d of the channel of the first neuron of its word of 32",
     Skipping: "the weights of a dense do not move on with a word of 8 neurons that sends nothing in a step",
-    Tiles: "the last product of each 8 inputs at a neuron is lost where more inputs follow, where",
+    Tiles: "the last product of each 8 inputs or taps at a neuron is lost where more inputs follow, where",
+    Square: "sees what lies at its address where its column would be inside of as many as there are rows",
+    Stale: "weights of the first of each 16 inputs, but for the first, are those of the input before",
     Early: "a bias of a channel is that of the next neuron, in the memory of all biases",
     Anew: "an addition to a sum of 0 begins anew with the bias",
 }

@@ -303,6 +303,7 @@ def test_what_stands_of_other_cases_is_found() -> None:
     ):
         drive: Any = Kept(keeps)
         assert otherwise(drive, cases[0], cases[1:]) == found
+        assert not otherwise(drive, cases[0], [])
 
 
 def test_what_does_not_fail_again_is_given_back() -> None:

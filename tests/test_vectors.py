@@ -59,7 +59,7 @@ NARROW = Limits(
     tables="relu",
     bias_map=False,
 )
-DRAWN = "343c60d340fa3f4c6882e22eeab4f834ff77688eb184c46ae33012e98e3e09a8"  # of ids of cases, with every NumPy
+DRAWN = "7f5785fc6ff4c21d7cdf8a6b70e25dc25380fd9e02fb683c4331e5cddd9604e4"  # of ids of cases, with every NumPy
 LARGE = 1_500  # integers of a case on which the naive oracle is not asked
 UNSEEN = {  # of the mistakes of a chip, those that cannot show where only this is driven or answered
     "spikes": {"logits-clipped", "logits-16-bits"},
@@ -684,7 +684,9 @@ def test_a_reject_has_an_id() -> None:
     assert Reject((1, 2), "NET-1", ("a",)).id == Reject((1, 2), "NET-4", ()).id != Reject((1, 3), "NET-1", ()).id
 
 
-@pytest.mark.parametrize("limits", [Limits(), Limits(kernel=(2, 2), shape=(5, 4, 4)), Limits(kernel=(1, 3))])
+@pytest.mark.parametrize(
+    "limits", [Limits(), Limits(kernel=(2, 2), shape=(5, 4, 4)), Limits(kernel=(1, 3)), Limits(padding=(0, 0))]
+)
 def test_windows_and_dense_meet_in_each_place(limits: Limits) -> None:
     """Into each of the first three populations of a chain a conv2d comes behind another and behind a dense, and a dense
     behind a conv2d: what is lost when the second is added shows there (VECTOR-3).

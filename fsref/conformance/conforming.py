@@ -156,7 +156,8 @@ def _driven(
     if first is not None and first.difference is not None and first.case is not None and not hints.explained:
         left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.explained else replace(left, differing=evidence.differing)
-        if not hints.explained and (not alone or otherwise(drive, first.case, evidence.others(first))):
+        behind = not alone and len(before) > 1 and not first.case.protocol
+        if not hints.explained and (behind or otherwise(drive, first.case, evidence.others(first))):
             hints = replace(hints, hints=(STANDS, *hints.hints))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 

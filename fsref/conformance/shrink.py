@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import TypeAlias
 
 import numpy as np
@@ -112,12 +113,18 @@ def _smallest(unit: Unit, place: Place | None, asked: _Asked) -> Unit:
     while again:
         again = False
         for n in range(len(ways(place))):
-            while less := next((less for less in ways(place)[n](unit) if less.size < unit.size and asked(less)), None):
+            while less := _first(ways(place)[n](unit), unit, asked):
                 if place is not None:
                     c, y, x = (min(at, size - 1) for at, size in zip(place, less.shape, strict=True))
                     place = (c, y, x)
                 unit, again = less, True
     return unit
+
+
+def _first(smaller: Iterable[Unit], unit: Unit, asked: _Asked) -> Unit | None:
+    """The first of some units that is smaller than one and fails, as long as something may be asked."""
+    tried = takewhile(lambda _: asked.left > 0, smaller)
+    return next((less for less in tried if less.size < unit.size and asked(less)), None)
 
 
 class _Asked:

@@ -52,10 +52,12 @@ def twice(drive: Drive, case: Case) -> tuple[Driven, ...]:
 
 def otherwise(drive: Drive, case: Case, others: Sequence[Case]) -> bool:
     """Whether a device that was just started answers a case each time the same, and behind others otherwise."""
+    if not others:
+        return False
     asked = replace(case, protocol="")
     found = [drive.last(cases) for cases in ([asked], [asked], [*others, asked])]
     answers = [{key: values.tolist() for key, values in one.observed.items()} for one in found if one is not None]
-    return len(answers) == len(found) and answers[0] == answers[1] != answers[2]
+    return len(answers) == len(found) and all(answers) and answers[0] == answers[1] != answers[2]
 
 
 def in_a_row(drive: Drive, cases: Sequence[Case]) -> tuple[Driven, ...]:

@@ -111,13 +111,16 @@ def meeting(room: Room) -> Network:
     room = replace(room, deeper=False)
     given = room.given(room.shape(3, 5, 4), 5)
     c, h, w = given.shape
-    some = [FS(f"p{i}", (n, h, w), room.relu(5, theta, n)) for i, (n, theta) in enumerate(((4, 61), (5, 90), (3, 77)))]
+    sizes = [(room.count(n), theta) for n, theta in ((4, 61), (5, 90), (3, 77))]
+    some = [FS(f"p{i}", (n, h, w), room.relu(5, theta, n)) for i, (n, theta) in enumerate(sizes)]
     ends = [(given, 0), (given, 0), (given, 1), (some[0], 1), (some[1], 2), (some[0], 2), (given, 2)]
     joined: list[Projection] = []
     for n, (source, i) in enumerate(ends):
         (kh, kw), _, _ = allowed(room, (3, 3) if n % 2 else (1, 1), (1, 1), (0, 0, 0, 0))
-        weights = room.weights(some[i].shape[0], source.shape[0], kh, kw, bits=6)
         same = (kh // 2, kw // 2, (kh - 1) // 2, (kw - 1) // 2)
+        if allowed(room, (kh, kw), (1, 1), same)[2] != same:  # of a chip of less padding
+            kh, kw, same = 1, 1, (0, 0, 0, 0)
+        weights = room.weights(some[i].shape[0], source.shape[0], kh, kw, bits=6)
         joined.append(Conv2d(source.name, some[i].name, weights, padding=same))
     return room.network(f"{CHAIN}_meeting", [given, *some], joined)
 
@@ -161,8 +164,8 @@ def largest(room: Room) -> Network:
 
 
 def brim(room: Room) -> Network:
-    """An input and a population of as many neurons as may be, up to `BRIM`, which dense projections read, the first and
-    some behind.
+    """An input and a population of as many neurons as may be, up to about `BRIM`, which dense projections read, the
+    first and some behind.
     """
     room = replace(room, deeper=False)
     given = room.given(room.shape(-(-BRIM // 81), 9, 9), 4)
@@ -170,7 +173,9 @@ def brim(room: Room) -> Network:
     first, full = FS("first", few, room.relu(4, 901, few[0])), FS("full", given.shape, room.relu(4, 7, c))
     last, out = FS("last", few, room.relu(4, 801, few[0])), Readout("out", (room.count(3), 1, 1))
     joined: list[Projection] = [room.joined(given, "first", room.weights(few[0], given.neurons, bits=4))]
-    joined.append(Conv2d(given.name, "full", room.weights(c, 1, 1, 1, bits=4), groups=c))
+    joined.append(
+        Conv2d(given.name, "full", (np.eye(c, dtype=np.int64) * room.weights(c, 1, bits=4))[:, :, None, None])
+    )
     for source, target in ((full, last), (given, last), (full, out), (last, out), (first, out)):
         joined.append(room.joined(source, target.name, room.weights(target.shape[0], source.neurons, bits=4)))
     return room.whole(f"{CHAIN}_brim", [given, first, full, last, out], joined)

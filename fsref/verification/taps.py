@@ -117,10 +117,10 @@ class Taps(Brief):
         _, rows, columns = self.target
         to = np.broadcast_to((self.o * rows + self.oy) * columns + self.ox, shape)[kept]
         w = np.broadcast_to(w, shape)[kept]
-        channel = np.broadcast_to(self.channel, shape)[kept] if codes.ndim == 3 else ...
+        at: Any = (np.broadcast_to(self.channel, shape)[kept] if codes.ndim == 3 else ..., address[kept])
         found = np.zeros((len(codes), int(np.prod(self.target))), np.int64)
         for row, sent in zip(found, codes, strict=True):
-            np.add.at(row, to, sent[channel, address[kept]] * w)
+            np.add.at(row, to, sent[at] * w)
         return found
 
 

@@ -52,7 +52,7 @@ def adds_otherwise() -> Iterator[Change]:
         yield _adds(text, 2.2 + far, partial(_carries, bit, test), True)
     for bits in BITS:
         yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
-    yield Change("in yours an addition to a sum of 0 begins anew with the bias", 2, _begins_anew)
+    yield Change("in yours an addition to a sum of 0 begins anew with the bias", 2, _begins_anew, _never_anew)
 
 
 def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], Ints] | None = None) -> Change:
@@ -157,16 +157,29 @@ def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool, together: boo
     return (v if first else v + bias) if steps else None
 
 
-def _begins_anew(part: Part) -> Ints:
-    """A sum of 0 is taken for one that has not begun; nothing is said where additions are not followed, or their order
-    matters: steps or projections first.
+def _begins_anew(part: Part) -> Ints | None:
+    """A sum of 0 is taken for one that has not begun; nothing is said where the order of additions matters: steps or
+    projections first. None where they are not followed.
     """
     found = []
     if (p := _adding(part.scene)) is not None:
         found = [_opened(part, partial(_anew, p.bias_map), True, together) for together in (True, False)]
     if not found or found[0] is None or found[1] is None:
-        return np.full_like(part.right, UNSAID)
+        return None
     return np.where(found[0] == found[1], found[0], UNSAID)
+
+
+def _never_anew(part: Part) -> bool:
+    """The same of one row that is wrong, of one projection: the order of several is not known."""
+    if len(part.scene.into) > 1 or (one := _one_wrong(part)) is None:
+        return False
+    steps, bias, seen = one
+    if len(steps) > FOLLOWED:
+        return True
+    v = bias
+    for more in steps:
+        v = _anew(bias, v, more)
+    return bool(held(part.scene, v) != seen)
 
 
 def _anew(bias: Ints, v: Ints, more: Ints) -> Ints:

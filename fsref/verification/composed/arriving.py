@@ -149,7 +149,7 @@ def arrives_otherwise() -> Iterator[Change]:
     yield Change(late, 2, partial(_late, False))
     yield Change(f"{late}, each input's of all steps together", 2.1, partial(_late, True))
     for n in TILES:
-        text = f"in yours the last product of each {n} inputs at a neuron is lost where more inputs follow"
+        text = f"in yours the last product of each {n} inputs or taps at a neuron is lost where more inputs follow"
         yield Change(text, 2.1, partial(_lost_of_tiles, n))
     simple = [one for one in BECOMES if one.dear <= CHEAP and " bits" not in one.text and one.text != "is 0"]
     for words, far, test in _meant():
@@ -252,7 +252,7 @@ def _late(by_input: bool, part: Part) -> Ints | None:
     first of these, as it gets what was left before. None where they are many. They come step by step, or input by
     input.
     """
-    if arrived(part.scene, part.of) is None:
+    if not _few(part):
         return None
     last, there = _last(part, by_input)
     some, flat = there.reshape(len(last), -1), last.reshape(len(last), -1)
@@ -264,13 +264,22 @@ def _late(by_input: bool, part: Part) -> Ints | None:
 
 
 def _lost_of_tiles(n: int, part: Part) -> Ints | None:
-    """What is delivered without the last product of each tile of inputs but the last; None where they are many."""
-    if arrived(part.scene, part.of) is None:
+    """What is delivered without the last product of each tile of inputs or taps but the last; None where they are
+    many.
+    """
+    if not _few(part):
         return None
     last, there = _last_of_taps(part.scene, part.of)
     tiles = range(0, len(last) - n, n)
     lost = (_last_there(last[at : at + n], there[at : at + n])[0] for at in tiles)
     return part.right - sum((rows_of(part, one) for one in lost), 0 * part.right)
+
+
+def _few(part: Part) -> bool:
+    """Whether the products of a projection, by weights of 0, too, are few enough to be written down."""
+    scene, q = part.scene, part.scene.into[part.of]
+    each = int(np.prod(q.weights.shape[1:])) * scene.net.steps[q.source]
+    return not getattr(q, "pooled", False) and each * scene.codes[scene.population.name].size <= ADDED
 
 
 def _last(part: Part, by_input: bool) -> tuple[Ints, Mask]:
@@ -303,9 +312,9 @@ def _products(scene: Scene, of: str, t: int) -> tuple[Ints, Mask]:
     q, shape = scene.into[of], scene.population.shape
     z = scene.spikes(q.source)[:, t].astype(np.int64)
     plane = z * scene.net.code_weights[q.source][:, t, None, None]
-    taps = [*_taps(q.weights.astype(np.int64))]
-    brought = np.stack([reference.along(plane, replace(q, weights=own), shape) for own, _ in taps])
-    return brought, np.stack([reference.along(z, replace(q, weights=one), shape) > 0 for _, one in taps])
+    w = q.weights.astype(np.int64)
+    brought = np.stack([reference.along(plane, replace(q, weights=own), shape) for own, _ in _taps(w)])
+    return brought, np.stack([reference.along(z, replace(q, weights=one), shape) > 0 for _, one in _taps(w)])
 
 
 def _taps(w: Ints) -> Iterator[tuple[Ints, Ints]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 from fsref.verification.composed.lines import Move
 from fsref.verification.composed.memory import TILES
@@ -34,8 +35,14 @@ def bounded() -> Iterator[Move]:
 
 def told() -> Iterator[Move]:
     """Windows that see what lies at the address of places that are taken to be inside of the source."""
+    for (axis, (one, _)), n in product(enumerate(AXES[:2]), (2, 4)):
+        words = f"sees at kernel {one}s from {n} on what it sees at the first {n}"
+        yield words, 2.2, partial(_few_taps, axis, n)
     for n in WORDS:
         yield f"sees of a row what lies in its first word of {n} alone", 2.1, partial(_of_first_word, n)
+    for (one, axes), other in zip(AXES, ("columns", "rows", "rows and columns exchanged"), strict=True):
+        words = f"sees what lies at its address where its {one} would be inside of as many as there are {other}"
+        yield words, 2.1, partial(_told_by_other, axes)
     for one, axes in AXES:
         for what in ("dilation", "padding", "stride"):
             words = (
@@ -78,11 +85,25 @@ def _reached(axis: int, before: bool, taps: Taps) -> Taps:
     return taps.but(there=taps.there & ((taps.oy, taps.ox)[axis] < count))
 
 
+def _few_taps(axis: int, n: int, taps: Taps) -> Taps:
+    """Kernel rows or columns that are counted in too few bits where they are looked for in the source."""
+    at, apart = (taps.r, taps.c)[axis], taps.dilation[axis]
+    moved = taps.but(**{"yx"[axis]: (taps.y, taps.x)[axis] + (at % n - at) * apart})
+    return moved.but(there=moved.inside_y & moved.inside_x)
+
+
 def _of_first_word(n: int, taps: Taps) -> Taps:
     """Columns of rows that lie in several words of spikes, those of the first."""
     _, height, width = taps.source
     first = (taps.channel * height + taps.y) * width
     return taps.but(there=taps.there & ((first + taps.x) // n == first // n))
+
+
+def _told_by_other(axes: tuple[bool, bool], taps: Taps) -> Taps:
+    """Whether a row is inside is told by the number of columns, whether a column is by that of rows, or both."""
+    _, height, width = taps.source
+    rows, columns = (width if axes[0] else height), (height if axes[1] else width)
+    return taps.but(there=(taps.y >= 0) & (taps.y < rows) & (taps.x >= 0) & (taps.x < columns))
 
 
 def _told_without(what: str, axes: tuple[bool, bool], taps: Taps) -> Taps:

@@ -19,6 +19,7 @@ from fsref.verification.composed.relation import Part, of_projection
 from fsref.verification.composed.told import telling
 from fsref.verification.scene import Scene
 
+EACH = 2**22  # codes of a source with d of each of its channels
 SEEN = 2**16  # places that the windows of a conv2d see, written down
 TIMES = ((0, "is lost", 1.0), (2, "counts twice", 1.5), (-1, "has the other sign", 1.8))
 
@@ -176,11 +177,17 @@ def _seen(q: Conv2d, source: Shape, target: Shape) -> NDArray[np.intp]:
     return address.reshape(q.groups, -1, target[1] * target[2])
 
 
-@lru_cache(maxsize=16)
-def of_each_d(scene: Scene, source: str) -> Ints:
-    """The codes that spikes of a source have with d of each channel, (B, C, neurons)."""
+@lru_cache(maxsize=2)
+def of_each_d(scene: Scene, source: str) -> Ints | None:
+    """The codes that spikes of a source have with d of each channel, (B, C, neurons); None of many."""
+    d, codes = scene.net.code_weights[source], scene.codes[source]
+    shape = (len(codes), len(d), codes[0].size)
+    if (d == d[:1]).all():
+        return np.broadcast_to(codes.reshape(len(codes), 1, -1), shape)
+    if np.prod(shape) > EACH:
+        return None
     spikes = scene.spikes(source).astype(np.int64)
-    found: Ints = np.einsum("bkn,ck->bcn", spikes.reshape(*spikes.shape[:2], -1), scene.net.code_weights[source])
+    found: Ints = np.einsum("bkn,ck->bcn", spikes.reshape(*spikes.shape[:2], -1), d)
     return found
 
 

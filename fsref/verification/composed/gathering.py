@@ -150,7 +150,7 @@ def _looped(loops: Callable[[int, int], tuple[int, int]], part: Part) -> Ints:
     return np.where(beyond.any(), UNSAID, found)
 
 
-def _squared(side: int, apart: bool, part: Part) -> Ints:
+def _squared(side: int, apart: bool, part: Part) -> Ints | None:
     """Channels of another number of places, as far apart, too, or as they lie, with d of their own; what lies behind
     the source is not known.
     """
@@ -159,12 +159,14 @@ def _squared(side: int, apart: bool, part: Part) -> Ints:
     read, scene = read_of(part), part.scene
     channels, size = read.codes.shape[1], read.codes.shape[1 + side] ** 2
     codes = of_each_d(scene, read.q.sources[0])
+    if codes is None:
+        return None
     pitch = size if apart else codes.shape[2] // channels
+    if (channels - 1) * pitch + size > codes.shape[2]:
+        return np.full_like(part.right, UNSAID)
     at = np.arange(channels)[:, None] * pitch + np.arange(size)
-    beyond = at >= codes.shape[2]
-    sums = np.where(beyond, 0, codes[:, np.arange(channels)[:, None], np.where(beyond, 0, at)]).sum(axis=2)
-    found = _more_of_channels(part, sums - read.codes.sum(axis=(2, 3)))
-    return np.where(beyond.any(), UNSAID, found)
+    sums = codes[:, np.arange(channels)[:, None], at].sum(axis=2)
+    return _more_of_channels(part, sums - read.codes.sum(axis=(2, 3)))
 
 
 def _filled(n: int, part: Part) -> Ints:

@@ -14,6 +14,7 @@ from fsref.verification.composed.where import others
 NAMES = ("outputs", "inputs", "kernel rows", "kernel columns")  # of weights (O, I, kh, kw)
 ROUNDED = (2, 4, 8, 16)  # words of a row that begin anew
 WORDS, WRAPPED = (4, 8, 16), (32, 64, 128, 256)  # weights in a word, and values of a pitch
+TILED = (4, 8, 16, 32)  # inputs that are read together
 GROUPS = (2, 4, 8)  # weights of a word
 Layout = tuple[str, float, Callable[[Ints], Ints]]
 
@@ -50,6 +51,12 @@ def layouts() -> Iterator[Layout]:
         yield words, 2.4, partial(_cut, n)
     for n in WRAPPED:
         yield f"of outputs are read as if the number of inputs were taken modulo {n}", 2.4, partial(_wrapped, n)
+    for n in TILED:
+        yield (
+            f"of the first of each {n} inputs, but for the first, are those of the input before",
+            2.1,
+            partial(_stale, n),
+        )
     for n in GROUPS:
         yield f"of each word of {n} are read in reverse", 2.2, partial(_turned, n)
 
@@ -140,6 +147,12 @@ def _power(size: int) -> int:
 
 def _at(of: Callable[[int], Ints], w: Ints) -> Ints:
     return w.ravel()[of(w.size)].reshape(w.shape)
+
+
+def _stale(n: int, w: Ints) -> Ints:
+    """The weights of the input before at each tile of inputs behind the first."""
+    at = np.arange(w.shape[1])
+    return w[:, at - ((at % n == 0) & (at > 0))]
 
 
 def _turned(n: int, w: Ints) -> Ints:

@@ -228,7 +228,8 @@ def _in_memory(column_of: Column, part: Part) -> Ints:
     known = (at >= 0) & (at < len(memory))
     other = np.where(known, memory[np.where(known, at, 0)], UNSAID)
     bias = as_rows(part, np.broadcast_to(other, (part.scene.count, *p.shape)))
-    return np.where(bias == UNSAID, UNSAID, part.right - part.operands["bias"] + bias)
+    said = bias != UNSAID
+    return np.where(said, part.right - part.operands["bias"] + np.where(said, bias, 0), UNSAID)
 
 
 def _unloaded(part: Part) -> Ints | None:

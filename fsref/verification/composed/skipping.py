@@ -45,5 +45,7 @@ def _image(part: Part, z: NDArray[np.bool_], at: NDArray[np.intp], channels: NDA
     """The sums (O, 1, 1) of an image, each spike of which has the weight at another place."""
     read = read_of(part)
     step, n = np.nonzero(z)
-    found: Ints = read.weights[:, at[step, n], 0, 0] @ read.d[step, channels[n], 0, 0]
+    codes = np.zeros(z.shape[1], np.int64)  # by the place of their weights
+    np.add.at(codes, at[step, n], read.d[step, channels[n], 0, 0])
+    found: Ints = read.weights[:, :, 0, 0] @ codes
     return found[:, None, None]

@@ -78,6 +78,8 @@ def spikes_otherwise() -> Iterator[Change]:
     yield Change(text, 2, _of_population_before, unsaid=0.9)
     text = f"{text}, as its own lie there, step by step"
     yield Change(text, 2.1, _of_steps_before, unsaid=0.9)
+    text = "in yours codes are read of the population just before the target"
+    yield Change(text, 2.1, _of_codes_before, unsaid=0.9)
     for other, where in product(list(others("neuron")), list(sources())):
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
@@ -190,6 +192,23 @@ def _of_steps_before(part: Part) -> Ints | None:
     behind = (np.arange(size) >= bits.shape[1]).reshape(read.spikes.shape[1:]).any(axis=0)
     unknown = reached(part, np.broadcast_to(behind.astype(np.int64), read.codes.shape))
     return np.where(unknown, UNSAID, delivered(part, read.q, (z * read.d).sum(axis=1)))
+
+
+def _of_codes_before(part: Part) -> Ints | None:
+    """What is delivered of the codes of the population just before the target, at the source's addresses; UNSAID where
+    one lies behind these.
+    """
+    read, scene, before = read_of(part), part.scene, _just_before(part)
+    if before not in scene.sent:
+        return None if before else part.right
+    d = scene.net.code_weights[before]
+    spikes = reference.input_trains(scene.sent[before].reshape(scene.count, len(d), -1), d.shape[1])
+    codes = np.einsum("bkcn,ck->bcn", spikes.astype(np.int64), d).reshape(scene.count, -1)
+    size = read.codes[0].size
+    plane = np.pad(codes, ((0, 0), (0, max(0, size - codes.shape[1]))))[:, :size].reshape(read.codes.shape)
+    behind = (np.arange(size) >= codes.shape[1]).reshape(read.codes.shape[1:])
+    unknown = reached(part, np.broadcast_to(behind.astype(np.int64), read.codes.shape))
+    return np.where(unknown, UNSAID, delivered(part, read.q, plane))
 
 
 def _counted(fires: Fires, part: Part) -> Ints:

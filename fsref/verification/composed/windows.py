@@ -303,6 +303,8 @@ def _seen(change: Callable[[Taps], Taps], ranks: tuple[int, ...], part: Part, wi
         return part.right
     plane = scene.codes[q.source]
     codes = of_each_d(scene, q.source) if with_own_d else plane.reshape(len(plane), -1)
+    if codes is None:
+        return None
     found = wrong.deliver(codes).reshape(len(plane), *scene.population.shape)
     return rows_of(part, found)
 
