@@ -366,9 +366,9 @@ def test_what_one_row_rules_out_is_not_given(monkeypatch: pytest.MonkeyPatch) ->
                 ruled_out.add(change.text)
         return one_by_one(change, relation, wrong, count)
 
-    def counted(scene: Scene, p: Any, rule: Any, first: bool) -> Any:
+    def counted(scene: Scene, p: Any, rule: Any, first: bool, together: bool) -> Any:
         made.append(scene)
-        return followed(scene, p, rule, first)
+        return followed(scene, p, rule, first, together)
 
     followed = adding._added
     monkeypatch.setattr(search, "_misses", both)

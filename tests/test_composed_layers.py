@@ -187,7 +187,7 @@ MISTAKES: dict[str, tuple[Layers, str]] = {
     "modulo": (Layers(1, place=modulo), "as far from its first as they would be modulo as many as it has"),
     "or": (Layers(3, code=partial(np.bitwise_or.reduce, axis=0)), "yours is the OR of d"),
     "unsigned": (Layers(0, weights=unsigned), "a weight of inputs 7, 15, ... has 8 bits without a sign"),
-    "signed": (Layers(2, passed=signed), "loses a word of 8 neurons whose last one spikes"),
+    "signed": (Layers(2, passed=signed), "a word of 8 neurons whose last one"),
     "scanned": (Layers(0, passed=scanned), "ends at the first word of 8 neurons without one"),
 }
 

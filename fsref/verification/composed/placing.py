@@ -15,7 +15,7 @@ from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.where import Other, others
 
 AXES = {"step": -4, "channel": -3, "row": -2, "column": -1}  # of values (B, [K,] C, H, W)
-CHANNELS = range(4)  # of which one alone may be wrong
+CHANNELS, ALONE = range(4), 2.2  # of which one alone may be wrong, and how dear that is, as a condition is
 Given = Callable[[Part], Ints]  # values of a part, by rows
 
 
@@ -96,7 +96,7 @@ def placed_otherwise(what: str, given: Given) -> Iterator[Change]:
         yield Change(text, pitch.dear + 0.2, partial(_moved, partial(_written, pitch, None, given), given))
         for channel in CHANNELS:
             own = partial(_moved, partial(_written, pitch, channel, given), given)
-            yield Change(f"{text}, of channel {channel} alone", pitch.dear + 0.4, own)
+            yield Change(f"{text}, of channel {channel} alone", pitch.dear + 0.2 + ALONE, own)
 
 
 def told_elsewhere() -> Iterator[Change]:
