@@ -169,9 +169,9 @@ def brim(room: Room) -> Network:
     """
     room = replace(room, deeper=False)
     given = room.given(room.shape(-(-BRIM // 81), 9, 9), 4)
-    c, few = given.shape[0], (room.count(5), 1, 1)
+    c, few = given.shape[0], (room.count(2), 1, 1)  # that a load fits a small buffer (CONFORM-1)
     first, full = FS("first", few, room.relu(4, 901, few[0])), FS("full", given.shape, room.relu(4, 7, c))
-    last, out = FS("last", few, room.relu(4, 801, few[0])), Readout("out", (room.count(3), 1, 1))
+    last, out = FS("last", few, room.relu(4, 801, few[0])), Readout("out", (room.count(2), 1, 1))
     joined: list[Projection] = [room.joined(given, "first", room.weights(few[0], given.neurons, bits=4))]
     joined.append(
         Conv2d(given.name, "full", (np.eye(c, dtype=np.int64) * room.weights(c, 1, bits=4))[:, :, None, None])
