@@ -161,25 +161,18 @@ def _begins_anew(part: Part) -> Ints | None:
     """A sum of 0 is taken for one that has not begun; nothing is said where the order of additions matters: steps or
     projections first. None where they are not followed.
     """
-    found = []
-    if (p := _adding(part.scene)) is not None:
-        found = [_opened(part, partial(_anew, p.bias_map), True, together) for together in (True, False)]
-    if not found or found[0] is None or found[1] is None:
+    if (p := _adding(part.scene)) is None:
         return None
-    return np.where(found[0] == found[1], found[0], UNSAID)
+    orders = (True, False) if len(part.scene.into) > 1 else (True,)
+    found = [_opened(part, partial(_anew, p.bias_map), True, together) for together in orders]
+    known = [v for v in found if v is not None]
+    return np.where(known[0] == known[-1], known[0], UNSAID) if len(known) == len(found) else None
 
 
 def _never_anew(part: Part) -> bool:
     """The same of one row that is wrong, of one projection: the order of several is not known."""
-    if len(part.scene.into) > 1 or (one := _one_wrong(part)) is None:
-        return False
-    steps, bias, seen = one
-    if len(steps) > FOLLOWED:
-        return True
-    v = bias
-    for more in steps:
-        v = _anew(bias, v, more)
-    return bool(held(part.scene, v) != seen)
+    one = None if len(part.scene.into) > 1 else _one_wrong(part)
+    return one is not None and _ruled_out(partial(_anew, one[1]), True, part)
 
 
 def _anew(bias: Ints, v: Ints, more: Ints) -> Ints:

@@ -293,9 +293,9 @@ def _last(part: Part, by_input: bool) -> tuple[Ints, Mask]:
 @lru_cache(maxsize=4)
 def _last_of_taps(scene: Scene, of: str) -> tuple[Ints, Mask]:
     """The last product of each input or tap at each neuron (N, B, C, H, W), and where one arrives."""
-    each = [_products(scene, of, t) for t in range(scene.net.steps[scene.into[of].source])]
-    last, there = each[0]
-    for brought, arrives in each[1:]:
+    steps = (_products(scene, of, t) for t in range(scene.net.steps[scene.into[of].source]))
+    last, there = next(steps)
+    for brought, arrives in steps:
         last, there = np.where(arrives, brought, last), there | arrives
     return last, there
 
