@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import composed_of, driven
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table
 from fsref.conformance import conform
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence
+from fsref.conformance.driven import first_difference
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
 from fsref.verification.composed import adding, composed, search
@@ -163,18 +163,14 @@ def judged(
     device: Device, noise: Callable[[Case, dict[Any, Any]], None] | None = None, cases: Sequence[Case] = CASES
 ) -> Judged:
     """What is composed of the answers of a device."""
-    evidence, first = Evidence(), None
+    rows = []
     for case in cases:
         seen = device.answers(case.net, case.given["in", "spikes"])
         seen = {key: seen[key] for key in case.expected}
         if noise is not None:
             noise(case, seen)
-        difference = first_difference(case, seen)
-        one = Driven.of(case, PASS if difference is None else DIFFERS, observed=seen, difference=difference)
-        evidence.add(one)
-        first = first or (None if difference is None else one)
-    assert first is not None
-    return evidence.composed(first)
+        rows.append(driven(case, seen))
+    return composed_of(rows)
 
 
 class NegativeWeights(Device):

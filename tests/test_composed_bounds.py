@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import composed_of, driven
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence
+from fsref.conformance.driven import first_difference
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
 
@@ -350,15 +350,7 @@ def answers(chip: Chip, case: Case) -> dict[tuple[str, str], Any]:
 
 def judged(chip: Chip, scope: str) -> Judged:
     """What is composed of the answers of a chip."""
-    evidence, rows = Evidence(), []
-    for case in CASES:
-        if case.scope == scope:
-            seen = answers(chip, case)
-            difference = first_difference(case, seen)
-            verdict = PASS if difference is None else DIFFERS
-            rows.append(Driven.of(case, verdict, observed=seen, difference=difference))
-            evidence.add(rows[-1])
-    return evidence.composed(next(row for row in rows if not row.passed))
+    return composed_of(driven(case, answers(chip, case)) for case in CASES if case.scope == scope)
 
 
 def test_the_chip_is_right_but_for_its_mistake() -> None:
@@ -380,7 +372,7 @@ def test_trains_of_a_register_that_is_not_cleared_are_named(of_channel: bool, wo
     """A device whose trains are told with those of the neurons before above them, in 16 bits: of all, or from one
     before its channel on, where it was cleared.
     """
-    evidence, rows = Evidence(), []
+    rows = []
     rng = np.random.default_rng(5)
     for _ in range(6):
         case = case_of(NET, "population", "c", {("b", "spikes"): rng.integers(0, 16, 90)})
@@ -393,7 +385,6 @@ def test_trains_of_a_register_that_is_not_cleared_are_named(of_channel: bool, wo
                 held = held << K | train
             told.append(held & 0xFFFF)
         seen = {**case.expected, ("c", "spikes"): np.array(told)}
-        rows.append(Driven.of(case, DIFFERS, observed=seen, difference=first_difference(case, seen)))
-        evidence.add(rows[-1])
-    found = evidence.composed(next(row for row in rows if row.difference))
+        rows.append(driven(case, seen))
+    found = composed_of(rows)
     assert found.explained == found.judged and f"holds the trains of {words}" in found.hints[0].text, found

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import fsref
+from answering import composed_of, driven
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu, testing
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence, behind
+from fsref.conformance.suspects import behind
 from fsref.simulation.recording import Record
-from fsref.vectors.case import Case, case_of
+from fsref.vectors.case import case_of
 from fsref.verification.causes import Judged
 from fsref.verification.composed.layouts import layouts
 from fsref.verification.differences import compare_dump
@@ -152,7 +152,7 @@ def test_what_a_max_pool_does_instead_is_named(rule: str, words: str) -> None:
     """A max-pool by another rule is told by the rule, and where."""
     pool: Any = POOLED["pool"]
     rng = np.random.default_rng(11)
-    evidence, first = Evidence(), None
+    rows = []
     for _ in range(12):
         trains = rng.integers(0, 32, 50) & rng.integers(0, 32, 50)
         case = case_of(POOLED, "max_pool", "pool", {("in", "spikes"): trains})
@@ -162,24 +162,9 @@ def test_what_a_max_pool_does_instead_is_named(rule: str, words: str) -> None:
             for by in ("", rule)
         )
         assert (right == case.expected["pool", "spikes"]).all()
-        first = answered(evidence, case, dict.fromkeys(case.expected, wrong)) or first
-    assert first is not None
-    found = evidence.composed(first)
+        rows.append(driven(case, dict.fromkeys(case.expected, wrong)))
+    found = composed_of(rows)
     assert found.hints and words in found.hints[0].text
-
-
-def answered(evidence: Evidence, case: Case, seen: dict[Any, Any]) -> Driven | None:
-    """An answer kept as evidence; the answer where it differs."""
-    one = driven(case, seen)
-    evidence.add(one)
-    return None if one.passed else one
-
-
-def driven(case: Case, seen: dict[Any, Any]) -> Driven:
-    """What came of a case that was answered so."""
-    difference = first_difference(case, seen)
-    verdict = PASS if difference is None else DIFFERS
-    return Driven.of(case, verdict, observed=seen, difference=difference)
 
 
 def plain() -> Network:

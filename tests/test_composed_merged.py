@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import composed_of, driven
 from fsref import FS, Conv2d, Gate, Input, Network, Readout, Table
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence
+from fsref.conformance.driven import first_difference
 from fsref.limits.chip import Limits
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
@@ -319,21 +319,14 @@ PLANTED: dict[type[Chip], tuple[str, ...]] = {
 
 def judged(chip: Chip, one_more: bool = False) -> Judged:
     """What is said of a chip, or of one in whose last wrong answer one more integer is wrong."""
-    evidence = Evidence(Limits(membrane_bits=chip.bits, overflow="wrap") if chip.bits else None)
     answers = [chip.answers(case.net, case.given["in", "codes"].tolist()) for case in CASES]
     seen = [{key: own[key] for key in case.expected if key in own} for case, own in zip(CASES, answers, strict=True)]
     places = [first_difference(case, own) for case, own in zip(CASES, seen, strict=True)]
     if one_more:
         at = max(n for n, place in enumerate(places) if place is not None)
         seen[at][wrong_first(CASES[at], seen[at]), "opening"][0] += 7
-    found = None
-    for case, own in zip(CASES, seen, strict=True):
-        difference = first_difference(case, own)
-        one = Driven.of(case, PASS if difference is None else DIFFERS, observed=own, difference=difference)
-        evidence.add(one)
-        found = found or (None if difference is None else one)
-    assert found is not None
-    return evidence.composed(found)
+    limits = Limits(membrane_bits=chip.bits, overflow="wrap") if chip.bits else None
+    return composed_of(map(driven, CASES, seen), limits)
 
 
 def wrong_first(case: Case, seen: Answer) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import answering
 import fsref
+from answering import composed_of
 from fsref import FS, Conv2d, Dense, Gate, Input, MaxPool, Network, Readout, View, fs_relu
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence, behind
+from fsref.conformance.driven import Driven
+from fsref.conformance.suspects import behind
 from fsref.simulation.recording import Record
 from fsref.vectors.case import Case, case_of
-from fsref.verification.causes import Judged
 from fsref.verification.composed import composed
 from fsref.verification.composed.composed import Changes
 from fsref.verification.composed.relation import Change, Part
@@ -341,25 +342,17 @@ def case(seed: int) -> Case:
 
 
 def driven(own: Case, answer: Answer) -> Driven:
-    """What came of a case that was answered so."""
-    seen = {key: np.array(answer.get(key, values), np.int64) for key, values in own.expected.items()}
-    difference = first_difference(own, seen)
-    return Driven.of(own, PASS if difference is None else DIFFERS, observed=seen, difference=difference)
-
-
-def judged(rows: list[Driven]) -> Judged:
-    """What is composed of answers."""
-    evidence = Evidence()
-    for row in rows:
-        evidence.add(row)
-    return evidence.composed(next(row for row in rows if not row.passed))
+    """What came of a case that was answered so, and else as the law does."""
+    return answering.driven(
+        own, {key: np.array(answer.get(key, values), np.int64) for key, values in own.expected.items()}
+    )
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_what_is_planted_is_named_first(name: str) -> None:
     """The first words are those of what is wrong, and give every case that differs."""
     answer, words = PLANTED[name]
-    found = judged([driven(case(seed), answer(case(seed))) for seed in range(8)])
+    found = composed_of([driven(case(seed), answer(case(seed))) for seed in range(8)])
     assert found.hints and found.explained == found.judged > 0, found.observed
     assert words in found.hints[0].text, found.hints
 
@@ -385,7 +378,7 @@ def test_one_integer_more_that_is_wrong_has_no_words(name: str, monkeypatch: pyt
             given[key] = given[key].copy()
             given[key][np.flatnonzero(given[key])[3]] ^= 5
         rows.append(driven(own, given))
-    found = judged(rows)
+    found = composed_of(rows)
     assert not found.explained and found.observed
 
 
@@ -530,15 +523,11 @@ def of_one_step() -> Network:
 def test_neurons_of_one_step_are_judged(key: tuple[str, str]) -> None:
     """What no words give of networks of one step is told as observed, and no word takes its channels for steps."""
     net, rng = of_one_step(), np.random.default_rng(5)
-    evidence, first = Evidence(), None
+    rows = []
     for codes in rng.integers(0, 2, (8, 18)):
         case = case_of(net, "network", "", {("in", "codes"): codes})
         seen = {kind: values.copy() for kind, values in case.expected.items()}
         seen[key] = seen[key] ^ (rng.random(seen[key].shape) < 0.2)
-        difference = first_difference(case, seen)
-        one = Driven.of(case, PASS if difference is None else DIFFERS, observed=seen, difference=difference)
-        evidence.add(one)
-        first = first or (None if difference is None else one)
-    assert first is not None and first.difference is not None
-    found = evidence.composed(first)
+        rows.append(driven(case, seen))
+    found = composed_of(rows)
     assert found.hints == () and "are wrong" in found.observed

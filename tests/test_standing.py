@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import composed_of, driven
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence, behind
+from fsref.conformance.driven import Driven
+from fsref.conformance.suspects import behind
 from fsref.vectors.case import Case, case_of
-from fsref.verification.causes import Judged
 
 STEPS = 5
 HINTS = {
@@ -158,24 +158,13 @@ def asked(mistake: str, seeds: tuple[int, ...] = (1, 2, 3, 4)) -> Iterator[Drive
     for net in map(network, seeds):
         for codes in np.random.default_rng(net.input.neurons).integers(0, 32, (4, net.input.neurons)):
             case = case_of(net, "network", "out", {("in", "codes"): codes})
-            seen = machine.answers(case)
-            difference = first_difference(case, seen)
-            verdict = PASS if difference is None else DIFFERS
-            yield Driven.of(case, verdict, observed=seen, difference=difference)
-
-
-def judged(rows: list[Driven]) -> Judged:
-    """What is composed of the answers."""
-    evidence = Evidence()
-    for row in rows:
-        evidence.add(row)
-    return evidence.composed(next(row for row in rows if not row.passed))
+            yield driven(case, machine.answers(case))
 
 
 @pytest.mark.parametrize("mistake", list(HINTS))
 def test_what_stands_in_memories_is_named_first(mistake: str) -> None:
     """The first hint says which memory is not written when it should be, or read too soon."""
-    found = judged([*asked(mistake)])
+    found = composed_of(asked(mistake))
     assert found.hints and HINTS[mistake] in found.hints[0].text, found
     assert found.explained == found.judged
 
@@ -189,8 +178,8 @@ def test_one_integer_more_that_is_wrong_has_no_such_words(mistake: str) -> None:
     assert case is not None
     key = next(key for key in seen if key == ("in->a", "sums"))
     seen[key][0] += 977
-    rows[at] = Driven.of(case, DIFFERS, observed=seen, difference=first_difference(case, seen))
-    assert not any(HINTS[mistake] in hint.text for hint in judged(rows).hints)
+    rows[at] = driven(case, seen)
+    assert not any(HINTS[mistake] in hint.text for hint in composed_of(rows).hints)
 
 
 def test_the_device_is_right_but_for_its_mistake() -> None:

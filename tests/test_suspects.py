@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from answering import driven, gathered
 from fsref import FS, Dense, Input, Network, Readout, Table
-from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
-from fsref.conformance.suspects import Evidence
 from fsref.vectors.case import case_of
 
 Answer = Callable[[Network, dict[Any, Any]], dict[Any, Any]]
@@ -31,17 +30,13 @@ def network(seed: int) -> Network:
 
 def judged(answer: Answer, seeds: tuple[int, ...] = (1, 2, 3, 4)) -> Any:
     """What is made of answers to cases of one population of several networks."""
-    evidence, first = Evidence(), None
+    rows = []
     for net in map(network, seeds):
         for trains in np.random.default_rng(9).integers(0, 16, (3, 4)):
             case = case_of(net, "population", "hid", {("in", "spikes"): trains})
             seen = answer(net, {key: values.copy() for key, values in case.expected.items()})
-            difference = first_difference(case, seen)
-            verdict = PASS if difference is None else DIFFERS
-            one = Driven.of(case, verdict, observed=seen, difference=difference)
-            evidence.add(one)
-            first = first or (None if difference is None else one)
-    assert first is not None
+            rows.append(driven(case, seen))
+    evidence, first = gathered(rows)
     return evidence.judged(first)
 
 

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import fsref
+from answering import driven
 from fsref.cli.main import main
 from fsref.conformance import program, replay
-from fsref.conformance.driven import CRASH, DIFFERS, Driven, first_difference
+from fsref.conformance.driven import CRASH, DIFFERS, Driven
 from fsref.conformance.frames import to_bytes
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.replies import binary_replies, frames, judged
@@ -244,7 +245,7 @@ def wrong_spike(case: Case) -> Driven:
     """A device that was seen to be wrong in the first spike of the first neuron of `hid`."""
     observed = {key: values.copy() for key, values in case.expected.items()}
     observed["hid", "spikes"][0] ^= 1 << (case.net.steps["hid"] - 1)
-    return Driven.of(case, DIFFERS, observed=observed, difference=first_difference(case, observed))
+    return driven(case, observed)
 
 
 def put(folder: Path, files: Mapping[str, bytes]) -> None:
