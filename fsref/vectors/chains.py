@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fsref.law.network import Network
-from fsref.law.neuron import Table
+from fsref.law.neuron import Ints, Table
 from fsref.law.populations import FS, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.vectors.room import Room
@@ -21,7 +21,11 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
     (((3, 2), (1, 2), (2, 1, 3, 0)), (2, 1), 6),
     (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
     (((3, 2), (1, 2), (3, 0, 2, 2)), (2, 3), 6),
+    (((5, 1), (3, 1), (2, 0, 1, 3)), (1, 1), 12),
+    (((2, 4), (1, 3), (0, 3, 2, 1)), (2, 1), 9),
 )
+TABLES, DENSE = 4, 3  # kinds of tables; and how many of the chains have no weights of 0 one behind the other
+STEPS = (4, 5, 6, 8, 3)  # of layers one behind the other
 BRIM = 1300  # neurons of a source
 MEETING = (  # sources and targets by number, and whether windows lead from one to the other
     *((0, 1, True), (0, 1, False), (0, 1, True)),
@@ -33,16 +37,17 @@ MEETING = (  # sources and targets by number, and whether windows lead from one 
 
 def chains() -> Iterator[Callable[[Room], Network]]:
     """The forms of chains: each window and each table in each of the first three places, and dense ones, pooled or not,
-    behind.
+    behind; the last ones of either with weights of 0 one behind the other.
     """
     for first in range(len(WINDOWS)):
         yield partial(chain, convs=3, dense=0, first=first)
     yield partial(chain, convs=2, dense=2, first=1)
     yield partial(chain, convs=1, dense=3, first=2)
-    for first in range(3):
+    for first in range(len(WINDOWS)):
         yield partial(chain, convs=0, dense=4, first=first)
-    for sign in (1, -1):
-        yield partial(large, sign=sign)
+    for bits in (8, 2):
+        for sign in (1, -1):
+            yield partial(large, sign=sign, bits=bits)
     yield meeting
     yield meeting_dense
     yield largest
@@ -65,28 +70,45 @@ def chain(room: Room, convs: int, dense: int, first: int) -> Network:
             groups = next((n for n in (3, 2) if c % n == 0 and c > n), 1)
             if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
                 dilation = (1, 1)
+            padding = less(room, window_shape(source.shape, kernel, stride, padding, dilation), stride, padding)
             places = window_shape(source.shape, kernel, stride, padding, dilation)
             outputs = max(1, room.count(outputs) // groups) * groups
-            weights = room.weights(outputs, c // groups, *kernel, bits=6)
+            weights = weighed(room, first, outputs, c // groups, *kernel)
             joined.append(Conv2d(source.name, name, weights, stride, padding, dilation, groups))
         else:
-            outputs, places = room.count(37 - 2 * i), (1, 1)
+            outputs, places = max(1, room.count(37) - 2 * i - first % 2), (1, 1)
             if h * w > 1 and convs:
-                joined.append(Dense(source.name, name, room.weights(outputs, c, bits=6), pooled=True))
+                joined.append(Dense(source.name, name, weighed(room, first, outputs, c), pooled=True))
             else:
-                joined.append(room.joined(source, name, room.weights(outputs, source.neurons, bits=6)))
-        layers.append(FS(name, (outputs, *places), table(room, (first + i) % 3, 4 + i % 3, 85 - 20 * i, outputs)))
+                joined.append(room.joined(source, name, weighed(room, first, outputs, source.neurons)))
+        steps = STEPS[(first // DENSE * DENSE + i) % len(STEPS)]
+        layers.append(FS(name, (outputs, *places), table(room, (first + i) % TABLES, steps, 85 - 20 * i, outputs)))
     return room.network(f"{CHAIN}_{convs}_{dense}_{first}", layers, joined)
 
 
-def large(room: Room, sign: int) -> Network:
+def weighed(room: Room, first: int, *shape: int) -> Ints:
+    """The weights of a chain: of those behind the `DENSE` first a third of what 8 outputs read of an input is 0, and of
+    what 4 taps of a kernel, or inputs, are.
+    """
+    weights = room.weights(*shape, bits=6)
+    if first < DENSE:
+        return weights
+    taps = weights.reshape(shape[0], shape[1] if len(shape) > 2 else 1, -1)
+    outputs, inputs, count = taps.shape
+    by_outputs = room.draws.below(3, -(-outputs // 8), inputs, count).repeat(8, axis=0)[:outputs]
+    by_taps = room.draws.below(3, outputs, inputs, -(-count // 4)).repeat(4, axis=2)[:, :, :count]
+    found: Ints = (taps * (by_outputs > 0) * (by_taps > 0)).reshape(shape)
+    return found
+
+
+def large(room: Room, sign: int, bits: int) -> Network:
     """Layers of which each spike is worth as much as codes may be, of the last step with another sign where that is
-    -1; each neuron reads one by a weight at an end, and every second one fires.
+    -1; each neuron reads one by a weight at an end of so many bits, and every second one fires.
     """
     chip, room = room.chip, replace(room, deeper=False)
-    weight_bits = min(8, chip.weight_bits or 8)
+    weight_bits = min(bits, chip.weight_bits or bits)
     held = min(chip.threshold_bits or 32, chip.membrane_bits or 32, 31)
-    bits = min(chip.code_bits or 16, held - weight_bits)
+    bits = min(chip.code_bits or (16 if weight_bits > 2 else 30), held - weight_bits)
     given, steps, count = room.given(room.shape(8, 1, 1)), room.steps(6), room.count(8)
     powers = 1 << np.arange(steps - 1, -1, -1)
     unit = 1 << max(0, bits - (sign < 0) - steps)  # of a code
@@ -103,7 +125,7 @@ def large(room: Room, sign: int) -> Network:
         source = layers[-1]
         layers.append(FS(f"large{i}", (count, 1, 1), Table(T=T, h=T, d=d)))
         joined.append(room.joined(source, f"large{i}", weights if i else weights[:, : source.neurons]))
-    return room.network(f"{CHAIN}_large{'_signed' * (sign < 0)}", layers, joined)
+    return room.network(f"{CHAIN}_large_{weight_bits}{'_signed' * (sign < 0)}", layers, joined)
 
 
 def meeting(room: Room) -> Network:
@@ -188,7 +210,9 @@ def wide(room: Room) -> Shape:
 
 
 def table(room: Room, kind: int, steps: int, theta: int, channels: int) -> Table:
-    """An FS-ReLU; one of which h and d alone differ by channel; one of which T alone does."""
+    """An FS-ReLU; one of which h and d alone differ by channel; one of which T alone does; one in which T, h and d of
+    one step each are below 0, by turns.
+    """
     if kind == 0 or room.chip.tables == "relu" or room.chip.theta_power_of_two:
         return room.relu(steps, theta, channels)
     steps, below = room.steps(steps), room.draws.below
@@ -196,7 +220,21 @@ def table(room: Room, kind: int, steps: int, theta: int, channels: int) -> Table
     T, d = max(1, theta >> room.smaller) * powers[None], powers[None]
     if kind == 1:
         return room.table(T, T - below(9, channels, steps), d + below(3, channels, steps))
+    if kind == 2:
+        turn = (np.arange(steps) - np.arange(channels)[:, None]) % 4
+        return room.table(*(rows * np.where(turn == n, -1, 1) for n, rows in enumerate((T, T, d), start=1)))
     return room.table(T + below(9, channels, steps), T, d)
+
+
+def less(room: Room, places: Pair, stride: Pair, padding: Padding) -> Padding:
+    """So much padding less that of so many windows no more stand there than the chip has places: at the end first."""
+    left = list(padding)
+    for axis, count in enumerate(places if room.chip.shape is not None else ()):
+        over = stride[axis] * max(0, count - room.count(count, 1 + axis))
+        for side in (2 + axis, axis):
+            taken = min(left[side], over)
+            left[side], over = left[side] - taken, over - taken
+    return (left[0], left[1], left[2], left[3])
 
 
 def allowed(room: Room, kernel: Pair, stride: Pair, padding: Padding) -> tuple[Pair, Pair, Padding]:
