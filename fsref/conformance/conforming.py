@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from os import PathLike
 from typing import Any
 
@@ -14,6 +14,7 @@ from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
+from fsref.conformance.probing import probes
 from fsref.conformance.smallest import in_a_row, otherwise, smallest, twice
 from fsref.conformance.starting import command_of
 from fsref.conformance.stimuli import cases_of
@@ -42,6 +43,7 @@ STANDS = Hint(
     KIND, "answers follow from the case alone: yours are others behind other cases, something stands there still"
 )
 ENOUGH, FURTHER = 48, range(1, 6)  # cases that differ, and turns of networks asked for more of them
+PROBED = 8  # networks that are asked for images of few spikes
 
 
 @public
@@ -147,6 +149,8 @@ def _driven(
         alone = again is None or not again.passed
         in_part = any(hint.part for hint in hints.hints)
         if alone and (in_part or hints.explained < hints.judged):  # else something is left of before
+            for one in drive.through(_of_few_spikes(evidence, first)):
+                evidence.add(one)
             words = evidence.composed(first)
             hints = words if words.explained >= hints.explained + (not in_part) or not hints.hints else hints
     driven = {one.id for one in found}
@@ -157,7 +161,8 @@ def _driven(
         left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.explained else replace(left, differing=evidence.differing)
         behind = not alone and len(before) > 1 and not first.case.protocol
-        if not hints.explained and (behind or otherwise(drive, first.case, evidence.others(first))):
+        others = evidence.others(first) if alone else before[:-1]
+        if not hints.explained and (behind or otherwise(drive, first.case, others)):
             hints = replace(hints, hints=(STANDS, *hints.hints))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
@@ -170,6 +175,12 @@ def _further(greeting: Greeting, net: Network | None, evidence: Evidence) -> Ite
             if evidence.differing >= ENOUGH:
                 return
             yield from same
+
+
+def _of_few_spikes(evidence: Evidence, first: Driven) -> Iterator[Case]:
+    """Cases of few spikes of networks that differ."""
+    for net, name in islice(evidence.networks(first), PROBED):
+        yield from probes(net, name)
 
 
 def _between(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fsref.conformance.driven import DIFFERS, Driven, owner
 from fsref.conformance.standing import Accumulators, Biases
 from fsref.law.images import drawn_images
+from fsref.law.network import Network
 from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
@@ -100,6 +101,14 @@ class Evidence:
         counts = [len(self.wrong.get(place, ())) for place in places]
         return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
 
+    def networks(self, first: Driven) -> Iterator[tuple[Network, str]]:
+        """The networks of which something differs in scope network, and the population: of a first difference first."""
+        (at,) = _places(first)
+        for place in sorted(self.wrong, key=lambda place: place != at):
+            case = self.wrong[place][0].case
+            if case is not None and case.scope == "network":
+                yield case.net, place[-1]
+
     def others(self, first: Driven) -> list[Case]:
         """A case of each of some other places at which something differs."""
         (at,) = _places(first)
@@ -129,7 +138,7 @@ class Evidence:
         """
         found: list[causes.Hint] = []
         for scene, words in scenes_of(place, self.wrong[place], self.right.get(place, ())):
-            known = {hint.name for hint in found if not hint.part}
+            known = {hint.name for hint in found if not hint.part and not all(own.where for own in hint.forms.values())}
             found += [hint.within(words) for hint in causes.hints(scene, among) if hint.name not in known]
         return tuple(found)
 

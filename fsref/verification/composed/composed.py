@@ -22,6 +22,7 @@ from fsref.verification.composed.codes import codes_otherwise, coding, sending
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering, reach
 from fsref.verification.composed.earlier import is_known
+from fsref.verification.composed.ending import ending, ends_otherwise
 from fsref.verification.composed.gathering import gathers_otherwise
 from fsref.verification.composed.gating import gates_otherwise, gating
 from fsref.verification.composed.landing import lands_otherwise
@@ -109,6 +110,7 @@ LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule
     "reset": ("a spike lowers the membrane by h, and nothing else does", "FS-3", resets_otherwise),
     "run": ("a neuron fires when v >= T, and h comes off then", "FS-3", runs_otherwise),
     "sent": ("a train says in which steps a neuron fires", "EVENT-2", sends_otherwise),
+    "ended": ("a neuron runs through all steps of its table", "FS-1", ends_otherwise),
     "code": ("a code is the sum of d over the spikes", "FS-4", codes_otherwise),
     "pool": ("a window fires when a candidate that is still in fires", "POOL-1", pools_otherwise),
     "view": ("a view shows what its source sends at the places that it names", "VIEW-1", views_otherwise),
@@ -207,6 +209,7 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
         yield from _of_sums(scenes)
     yield _relations(_stepped(scenes, False, _as_run))
     yield _relations(_stepped(scenes, False, _as_fired))
+    yield _relations({"ended": _stepped(scenes, False, _as_ended)["ended"]})
     for kind in ("sums", "gate", "opening"):
         if known := unseen(scenes, kind):
             says, rule, changes = LAW[kind]
@@ -319,6 +322,11 @@ def _as_fired(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
     yield "sent", sent(scene, own.fired, z)
     if (part := resetting(scene, p, replace(own, fired=z))) is not None:
         yield "reset", replace(part, beside=0 * part.right)
+
+
+def _as_ended(scene: Scene, p: FS, own: Neurons) -> Iterator[tuple[str, Part]]:
+    """Neurons that may run through fewer steps, all that was observed of them at once."""
+    yield "ended", ending(scene, p, own)
 
 
 def _stepped(scenes: Sequence[Scene], of_sums: bool, fired: Fired = _as_seen) -> dict[str, list[Part]]:

@@ -14,7 +14,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.projections import Dense
 from fsref.verification.composed.delivering import delivered, of_each_d, read_of, rows_of
-from fsref.verification.composed.memory import lying, read_at
+from fsref.verification.composed.memory import NOWHERE, lying, read_at
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.weighing import SIGNS
@@ -87,7 +87,9 @@ def gathers_otherwise() -> Iterator[Change]:
     for words, flag in FLAGS:
         yield Change(f"in yours {words}", 2, partial(_flagged, flag))
     for words, column in COLUMNS:
-        yield Change(f"in yours the channel whose weight a neuron has {words}", 2, partial(_weighed, column))
+        text = f"in yours the channel whose weight a neuron has {words}"
+        yield Change(text, 2, partial(_weighed, column, True))
+        yield Change(f"{text}, where there is one", 2.1, partial(_weighed, column, False), unsaid=MOSTLY)
 
 
 def _multiply(each: Becomes, sign: Some[Ints], part: Part) -> Ints | None:
@@ -195,15 +197,18 @@ def _flagged(flag: Flag, part: Part) -> Ints:
     return _by_address(part, flat, memory.base + address)
 
 
-def _weighed(column: Column, part: Part) -> Ints:
-    """Each neuron with the weight of another channel, on through the weights behind those of an output."""
+def _weighed(column: Column, on: bool, part: Part) -> Ints:
+    """Each neuron with the weight of another channel, `on` through the weights behind those of an output or as far as
+    it is known.
+    """
     if not _pooled(part):
         return part.right
     read = read_of(part)
     flat, net = read.codes.reshape(len(read.codes), -1), part.scene.net
     at = column(np.arange(flat.shape[1]), *read.codes.shape[1:])
     outputs = np.arange(len(read.weights))[:, None] * read.codes.shape[1]
-    return _by_address(part, flat, lying(net, part.of).base + outputs + at)
+    known = np.where((at < read.codes.shape[1]) | on, outputs + at, NOWHERE)
+    return _by_address(part, flat, lying(net, part.of).base + known)
 
 
 def _by_address(part: Part, flat: Ints, address: Ints) -> Ints:

@@ -22,6 +22,20 @@ from fsref.verification.scene import Scene
 from fsref.verification.taps import taps_of
 
 TRIED, KEPT = 384, 192  # wrong sums looked at, and of these the ones of the fewest spikes
+FIRED = 12  # neurons of a source that are followed to where what they send may come
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sent(Brief):
+    """A neuron of a source that fires: its `code`, how much of it is rightly `given` to a sum, the `kernel` of its
+    channel for that output, the weights of all `inputs` of the output, and those of its channel for all `outputs`.
+    """
+
+    code: int
+    given: int
+    kernel: Ints
+    inputs: Ints
+    outputs: Ints
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +43,8 @@ class Wrong(Brief):
     """A sum that is wrong, `off` by so much, or an opening membrane, then with its `bias`. Of its n inputs: `weights`
     and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, and `of` which
     projection they are. All weights and biases of the network, and by projection all codes of its source. Of other
-    neurons of its population the right sums, what was `told` of them, and what is `left` in membranes.
+    neurons of its population the right sums, what was `told` of them, and what is `left` in membranes. What is `sent`
+    by all neurons that fire, None of pooled ones and of many.
     """
 
     seen: int
@@ -47,6 +62,7 @@ class Wrong(Brief):
     sums: Ints
     told: Ints
     left: Ints
+    sent: Sequence[Sent] | None
 
     @property
     def off(self) -> int:
@@ -138,6 +154,7 @@ class _Along(Brief):
     outside: Mask
     all_codes: Ints
     sums: Ints
+    sent: Sequence[Sent] | None
 
 
 def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | None:
@@ -148,7 +165,32 @@ def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | N
     if found is None:
         return None
     at, there, weights = found
-    return _Along(weights, z[:, at] * there, d[:, at], ~there, codes, scene.sums[name][b].ravel())
+    own = np.zeros(len(channels), np.int64)
+    np.add.at(own, at, weights * there)
+    sent = _sent_along(q, place, channels, (z * d).sum(axis=0), own)
+    return _Along(weights, z[:, at] * there, d[:, at], ~there, codes, scene.sums[name][b].ravel(), sent)
+
+
+def _sent_along(
+    q: Linear, place: Sequence[int], channels: NDArray[np.intp], codes: Ints, own: Ints
+) -> Sequence[Sent] | None:
+    """What each neuron of a source that fires sends along a projection, and to a neuron (c, y, x) by its `own` weight;
+    None of a pooled one, and where many fire.
+    """
+    some = np.flatnonzero(codes)
+    if getattr(q, "pooled", False) or len(some) > FIRED:
+        return None
+    w = q.weights.astype(np.int64)
+    rows = w.reshape(len(w), -1, int(np.prod(w.shape[2:], dtype=np.int64)))
+    groups = getattr(q, "groups", 1)
+    inputs, outputs = rows.shape[1], len(rows) // groups
+    found = []
+    for n in some.tolist():
+        group, i = divmod(int(channels[n]) if w.ndim == 4 else n, inputs)
+        mine = rows[group * outputs : (group + 1) * outputs, i]
+        kernel = rows[place[0], i] if place[0] // outputs == group else rows[0, 0, :0]
+        found.append(Sent(int(codes[n]), int(own[n] * codes[n]), kernel, rows[place[0]].ravel(), mine.ravel()))
+    return found
 
 
 @lru_cache(maxsize=16)
@@ -215,4 +257,5 @@ def _joined(
         sums=sums[sums != sums[own]],
         told=told if part.of else np.concatenate([told, told - beside]),
         left=np.zeros(0, np.int64) if part.of else _left(part.scene, b),
+        sent=None if any(one.sent is None for one in each) else [more for one in each for more in one.sent or ()],
     )

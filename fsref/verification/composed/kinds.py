@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.tables import Brief
-from fsref.verification.composed.inputs import Wrong
+from fsref.verification.composed.inputs import Sent, Wrong
 
 ADDED, PARTS = 13, 64  # of which any may be lost, and which may each be another
 ALL = 2**16  # integers that a sum may be off by
@@ -104,6 +104,20 @@ def _other_spikes(silent: bool, wrong: Wrong) -> Ints | None:
     return _any(np.append(each - each[t], 0) for t, each in zip(some, delivered, strict=True))
 
 
+def _elsewhere(of: Callable[[Sent], Ints], wrong: Wrong) -> Ints | None:
+    """Of each neuron of the source that fires any of some weights, or nothing, for the one that it has here."""
+    if wrong.sent is None:
+        return None
+    return _any(np.unique(np.append(of(one), 0)) * one.code - one.given for one in wrong.sent)
+
+
+def _unsigned(wrong: Wrong) -> Ints | None:
+    """So much more of each input with a weight below 0 as its sign bit is worth twice."""
+    bits = int(max(abs(wrong.all_weights.min()), abs(wrong.all_weights.max()) + 1) * 2 - 1).bit_length()
+    some = wrong.source[(wrong.weights < 0) & (wrong.source != 0)]
+    return None if len(some) > ADDED else _any(np.array([0, int(code) << bits]) for code in some)
+
+
 def _added(wrong: Wrong) -> Ints:
     return np.concatenate([wrong.sums, wrong.told])
 
@@ -147,6 +161,10 @@ KINDS = (
     Kind("some additions come out one too high, as if a carry were added", 0, partial(_one_with_each, 1)),
     Kind("all that some inputs send is lost", 1, partial(_some, _products, -1)),
     Kind("all that some inputs send counts twice", 1, partial(_some, _products, 1)),
+    Kind("some weights below 0 lose their sign bit", 0, _unsigned),
+    Kind("what some inputs send comes to other places", 1.5, partial(_elsewhere, lambda one: one.kernel)),
+    Kind("what some inputs send comes to other places or outputs", 1.5, partial(_elsewhere, lambda one: one.outputs)),
+    Kind("what some inputs send comes by the weights of others", 1.5, partial(_elsewhere, lambda one: one.inputs)),
     Kind("some inputs have other weights", 1, _other_weights),
     Kind("some spikes have other weights", 1.5, _other_weights_of_spikes),
     Kind("some places in the padding are read as neurons of the source", 1, _in_the_padding),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import product
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from fsref.law.projections import Conv2d, sum_pool
 from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.lines import rings
 from fsref.verification.composed.pool_rules import (
+    TURNS,
     Rule,
     Windows,
     by_law,
@@ -26,7 +27,7 @@ from fsref.verification.composed.pool_rules import (
     late,
     rules,
 )
-from fsref.verification.composed.relation import Change, Mask, Part, part_of
+from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, part_of
 from fsref.verification.composed.sending import sends_otherwise
 from fsref.verification.composed.standing import turns
 from fsref.verification.composed.where import some
@@ -118,6 +119,9 @@ def pools_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change("in yours candidates that drop out stay out from image to image", 1.7, _out_for_ever)
         yield Change("in yours the largest train is kept from image to image", 1.7, _largest)
     yield from turns(_in)
+    for words, axes in TURNS:
+        text = f"in yours places outside of the source keep the candidates of windows before, {words}"
+        yield Change(text, 1.9, partial(_kept_outside, axes))
     for words, dear, rule in rules():
         yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
     for words, dear, move in (*moves(), *crossing(), *rings()):
@@ -179,6 +183,29 @@ def _out_for_ever(part: Part) -> Ints | None:
     found = np.empty(own.fired.shape[1:], np.int64)
     found[order] = kept_out(own.fired[:, order], there, (0,))
     return found.ravel()
+
+
+def _kept_outside(axes: tuple[int, ...], part: Part) -> Ints | None:
+    """What windows do in whose places outside of the source the last candidates stand of those before along some axes
+    of (B, C, H, W); UNSAID where none was there before.
+    """
+    own = _windows(part.scene, _pool(part))
+    if own is None or own.there.all():
+        return None if own is None else part.right
+    there = np.broadcast_to(own.there[:, None, None], own.fired.shape)
+    last = tuple(axis - 4 for axis in axes)
+
+    def in_a_row(values: NDArray[Any]) -> NDArray[Any]:
+        rows = np.moveaxis(values, last, [*range(-len(last), 0)])
+        return rows.reshape(*rows.shape[: -len(last)], -1)
+
+    known, fired = in_a_row(there), in_a_row(own.fired)
+    at = np.maximum.accumulate(np.where(known, np.arange(known.shape[-1]), -1), axis=-1)
+    held = np.take_along_axis(fired, np.maximum(at, 0), axis=-1)
+    shape = np.moveaxis(own.fired, last, [*range(-len(last), 0)]).shape
+    seen, kept = (np.moveaxis(rows.reshape(shape), [*range(-len(last), 0)], last) for rows in (held, at >= 0))
+    z = by_law(Windows(np.asarray(seen & kept), np.ones_like(own.there)))
+    return np.where(kept.all(axis=0), z, UNSAID).ravel()
 
 
 def _largest(part: Part) -> Ints | None:

@@ -72,7 +72,8 @@ class Part(Brief):
         whole = np.where(said, self.beside + result, 0)
         beyond = held(self.scene, whole) != whole
         if self.reach is not None:
-            most = np.abs(self.beside) + self.reach + APART * np.abs(np.where(said, result - self.right, 0))
+            times = np.where(self.seen == self.right, 1, APART)  # by chance alone is what was changed more often right
+            most = np.abs(self.beside) + self.reach + times * np.abs(np.where(said, result - self.right, 0))
             beyond |= held(self.scene, most) != most
         return np.where(beyond & self.unlike(result), UNSAID, result)
 

@@ -66,7 +66,8 @@ def spikes_otherwise() -> Iterator[Change]:
             text = f"in yours a spike delivers d of the step {by} {words} its own"
             yield Change(text, 2.4, partial(_of_step, way, EVERYWHERE, steps()[0]))
     for word, worth in WORTH:
-        yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth))
+        yield Change(f"in yours a spike is worth {word}, whatever d is", 1.9, partial(_as_worth, worth, False))
+        yield Change(f"in yours a spike is worth {word} where d is 0", 1.9, partial(_as_worth, worth, True))
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
     for n in WORDS:
@@ -142,9 +143,11 @@ def _of_step_before(n: int, part: Part) -> Ints:
     return np.where(first, UNSAID, found)
 
 
-def _as_worth(worth: Callable[[Ints], Ints], part: Part) -> Ints:
+def _as_worth(worth: Callable[[Ints], Ints], nothing: bool, part: Part) -> Ints:
+    """What is delivered when spikes are worth something else, those worth `nothing` alone or all."""
     read = read_of(part)
-    return _worth(part, read, worth(np.arange(len(read.d)))[:, None, None, None] - read.d)
+    more = worth(np.arange(len(read.d)))[:, None, None, None] - read.d
+    return _worth(part, read, more * (read.d == 0) if nothing else more)
 
 
 def _of_rows(rows: Rows, part: Part) -> Ints | None:
