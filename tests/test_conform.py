@@ -24,11 +24,12 @@ import pytest
 
 from fsref import Dense, Network, save
 from fsref.cli.main import main
-from fsref.conformance import conform
+from fsref.conformance import conform, conforming
 from fsref.conformance.device import Broken, Process
 from fsref.conformance.drawn import drawn
 from fsref.conformance.drive import STARTS, Drive
 from fsref.conformance.frames import load_frame, to_hex
+from fsref.conformance.function import Function
 from fsref.conformance.greeting import GREETING, Greeting, greeting_of
 from fsref.conformance.junit import junit
 from fsref.conformance.stimuli import cases_of, image_case
@@ -448,6 +449,29 @@ def test_a_device_that_greets_otherwise_each_time_is_given_up() -> None:
 
     drive = Drive(Changing())  # type: ignore[arg-type]
     assert [one.verdict for one in drive.through([TRIGGER, TRIGGER])] == ["crash"] and drive.ended
+
+
+def test_what_other_cases_left_is_told_of_a_case_that_is_run_twice() -> None:
+    """A device that is wrong behind cases of another network first shows it in a case that is run twice: it is told
+    that something stands there still.
+    """
+    seen: set[str] = set()
+
+    def device(net: Network, given: dict[str, Any]) -> dict[str, Any]:
+        told = law(net, given)
+        seen.add(net.id)
+        return {name: values + (len(seen) > 1) for name, values in told.items()}
+
+    class Anew(Function):
+        def greet(self) -> Greeting:
+            seen.clear()
+            return super().greet()
+
+    cases = [given(1, 1, 1, 1, net=minus_128()), given(15, 7, 9, 3, protocol="repeat")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conforming, "Function", Anew)
+        report = conform(device, cases=cases, rejects=[], examples=0)
+    assert not report.alone and report.hints.hints == (conforming.STANDS,)
 
 
 @dataclass

@@ -112,6 +112,31 @@ def test_a_case_that_passed_speaks_against_a_cause() -> None:
     assert found.hints == () and found.judged == 8
 
 
+def test_a_channel_alone_is_told_though_one_step_alone_fits_in_some_networks() -> None:
+    """A channel that does not fire at its thresholds: in one network no other channel meets one in the first step, in
+    which alone it could be, in another one they all do; it is told as one cause of the channel, in every step.
+    """
+    rows = []
+    for seed, (mine, others) in ((1, (0, 2)), (2, (2, 0)), (3, (0, 3)), (4, (3, 0))):
+        net = network(seed)
+        p: Any = net["hid"]
+        T, h, d = p.table.rows(3)
+        for turn in range(3):
+            v = np.array([T[c][mine if c == 1 else others] for c in range(3)]) + turn * np.array([1, 0, 1])
+            case = case_of(net, "neuron", "hid", {("hid", "opening"): v})
+            left, word, code, membranes = v, 0 * v, 0 * v, []
+            for t in range(p.steps):
+                z = np.where(np.arange(3) == 1, left > T[:, t], left >= T[:, t])
+                left, word, code = left - z * h[:, t], 2 * word + z, code + z * d[:, t]
+                membranes.append(left)
+            made = {"spikes": word, "membranes": np.stack(membranes), "codes": code}
+            rows.append(driven(case, {("hid", what): made[what] for _, what in case.expected}))
+    evidence, first = gathered(rows)
+    found = evidence.judged(first)
+    assert (found.hints[0].name, found.hints[0].part) == ("strict-comparison", "in channel 1 alone")
+    assert not any("in the first step" in hint.text for hint in found.hints) and found.explained == found.judged == 12
+
+
 def test_one_neuron_in_one_case_is_no_evidence() -> None:
     """A neuron that is wrong in a single case is told no cause."""
 

@@ -28,6 +28,7 @@ def probes(net: Network, name: str) -> Iterator[Case]:
     for n, image in enumerate(images):
         on = rng.choice(p.neurons, min(1 + n % NEURONS, p.neurons), replace=False)
         image[on] = rng.integers(1, p.max_code + 1, len(on))
+    images = np.unique(images, axis=0)
     if not tried:
         return
     seen = {**following(net, {(p.name, "codes"): images}), (p.name, "spikes"): images}
