@@ -24,7 +24,7 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
     (((5, 1), (3, 1), (2, 0, 1, 3)), (1, 1), 12),
     (((2, 4), (1, 3), (0, 3, 2, 1)), (2, 1), 9),
 )
-TABLES, DENSE = 4, 3  # kinds of tables; and how many of the chains have no weights of 0 one behind the other
+TABLES, DENSE = 5, 3  # kinds of tables; and how many of the chains have no weights of 0 one behind the other
 STEPS = (4, 5, 6, 8, 3)  # of layers one behind the other
 BRIM = 1300  # neurons of a source
 MEETING = (  # sources and targets by number, and whether windows lead from one to the other
@@ -50,6 +50,10 @@ def chains() -> Iterator[Callable[[Room], Network]]:
             yield partial(large, sign=sign, bits=bits)
     yield meeting
     yield meeting_dense
+    for turn in range(4):
+        for back in (False, True):
+            yield partial(sharing, turn=turn, back=back)
+    yield strided
     yield largest
     yield brim
 
@@ -149,23 +153,65 @@ def meeting(room: Room) -> Network:
 
 def meeting_dense(room: Room) -> Network:
     """Three populations of one place, and a readout, into which convolutions of all places and dense ones lead by
-    turns, so that either comes behind the other.
+    turns, so that either comes behind the other; what one delivers another takes away, so that sums are large between.
     """
     room = replace(room, deeper=False)
     kernel, _, _ = allowed(room, (3, 2), (1, 1), (0, 0, 0, 0))
-    given = room.given(room.shape(4, *kernel), 5)
+    given = room.given(room.shape(4, *kernel), 8)
     some = [FS(f"p{i}", (n, 1, 1), room.relu(5, 70 - 9 * i, n)) for i, n in enumerate(map(room.count, (6, 5, 7)))]
     out = Readout("out", (room.count(9), 1, 1))
     layers: list[Population] = [given, *some, out]
     joined: list[Projection] = []
-    for source, target, windows in MEETING:
+    for n, (source, target, windows) in enumerate(MEETING):
         p, name, outputs = layers[source], layers[target].name, layers[target].shape[0]
-        weights = room.weights(outputs, p.neurons, bits=6)
+        signs = np.where((np.arange(outputs) + n) % 2, -1, 1)[:, None]
+        weights = signs * abs(room.weights(outputs, p.neurons, bits=6))
         if windows:
             joined.append(Conv2d(p.name, name, weights.reshape(outputs, *p.shape)))
         else:
             joined.append(room.joined(p, name, weights))
     return room.whole(f"{CHAIN}_meeting_dense", layers, joined)
+
+
+def sharing(room: Room, turn: int, back: bool) -> Network:
+    """An input that a window with a padding, a pooled dense, a dense and a window with a stride read, one behind the
+    other from one of these on, forth or `back`; and a readout of all.
+    """
+    room = replace(room, deeper=False)
+    given = room.given(room.shape(5, 4, 3), 6)
+    c, h, w = given.shape
+    layers: list[Population] = [given]
+    joined: list[Projection] = []
+    for i in sorted(range(4), key=lambda n: (n - turn) % 4, reverse=back):
+        name, outputs, places = f"p{i}", room.count((3, 6, 9, 5)[i]), (1, 1)
+        if i % 3 == 0:
+            kernel, stride, padding = allowed(room, (3, 2), (1, 1) if i == 0 else (1, 2), (1, 1, 1, 0))
+            places = window_shape(given.shape, kernel, stride, padding)
+            weights = room.weights(outputs, c, *kernel, bits=6)
+            joined.append(Conv2d(given.name, name, weights, stride, padding))
+        elif i == 1:
+            joined.append(Dense(given.name, name, room.weights(outputs, c, bits=6), pooled=True))
+        else:
+            joined.append(room.joined(given, name, room.weights(outputs, given.neurons, bits=6)))
+        layers.append(FS(name, (outputs, *places), room.relu(4, 71 - 9 * i, outputs)))
+    out = Readout("out", (room.count(7), 1, 1))
+    joined += [room.joined(p, "out", room.weights(out.neurons, p.neurons, bits=4)) for p in layers[1:]]
+    return room.whole(f"{CHAIN}_sharing_{turn}{'_back' * back}", [*layers, out], joined)
+
+
+def strided(room: Room) -> Network:
+    """Three convolutions one behind the other, each with a stride, that lead to many places."""
+    room = replace(room, deeper=False)
+    layers: list[Population] = [room.given(room.shape(3, 8, 9), 5)]
+    joined: list[Projection] = []
+    for i in range(3):
+        source, outputs = layers[-1], room.count((5, 6, 4)[i])
+        kernel, stride, padding = allowed(room, (3, 3), (2, 2), (3, 3, 3, 2))
+        places = window_shape(source.shape, kernel, stride, padding)
+        weights = room.weights(outputs, source.shape[0], *kernel, bits=5)
+        joined.append(Conv2d(source.name, f"p{i}", weights, stride, padding))
+        layers.append(FS(f"p{i}", (outputs, *places), room.relu(4, 61 + 10 * i, outputs)))
+    return room.network(f"{CHAIN}_strided", layers, joined)
 
 
 def largest(room: Room) -> Network:
@@ -211,7 +257,7 @@ def wide(room: Room) -> Shape:
 
 def table(room: Room, kind: int, steps: int, theta: int, channels: int) -> Table:
     """An FS-ReLU; one of which h and d alone differ by channel; one of which T alone does; one in which T, h and d of
-    one step each are below 0, by turns.
+    one step each are below 0, by turns; one in which every T is 0.
     """
     if kind == 0 or room.chip.tables == "relu" or room.chip.theta_power_of_two:
         return room.relu(steps, theta, channels)
@@ -223,6 +269,8 @@ def table(room: Room, kind: int, steps: int, theta: int, channels: int) -> Table
     if kind == 2:
         turn = (np.arange(steps) - np.arange(channels)[:, None]) % 4
         return room.table(*(rows * np.where(turn == n, -1, 1) for n, rows in enumerate((T, T, d), start=1)))
+    if kind == 3:
+        return room.table(0 * T, T, d)
     return room.table(T + below(9, channels, steps), T, d)
 
 
