@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,6 +95,54 @@ def test_a_spike_that_is_worth_nothing_and_delivers_its_weight_is_named() -> Non
         rows.append(driven(case, seen))
     found = composed_of(rows)
     assert "in yours a spike is worth 1 where d is 0 [PROJ-1]" in found.hints[0].text
+    assert found.explained == found.judged > 0
+
+
+def test_a_code_that_ends_at_that_of_an_fs_relu_is_named() -> None:
+    """Codes of staircases of several K, of which those beyond 2^K - 1 are told as that."""
+    rows = []
+    for steps, d in ((3, [6, 2, 1]), (5, [19, 8, 5, 2, 1])):
+        T = [40, 20, 9, 4, 2][:steps]
+        net = Network(
+            [Input("in", (5, 1, 1), 4, 15), FS("a", (6, 1, 1), Table(T=T, h=T, d=d)), Readout("out", (1, 1, 1), [0])],
+            [
+                Dense("in", "a", np.random.default_rng(steps).integers(-4, 7, (6, 5))),
+                Dense("a", "out", np.array([[1, -2, 3, 2, 1, 1]])),
+            ],
+        )
+        for trains in np.random.default_rng(7).integers(0, 16, (6, 5)):
+            case = case_of(net, "population", "a", {("in", "spikes"): trains})
+            codes = np.minimum(case.expected["a", "codes"], 2**steps - 1)
+            rows.append(driven(case, {**case.expected, ("a", "codes"): codes}))
+    found = composed_of(rows)
+    assert "yours is 2^K - 1 at most" in found.hints[0].text and found.explained == found.judged > 0
+
+
+def test_a_factor_of_too_few_bits_is_named_of_pooled_channels_too() -> None:
+    """What is multiplied with a weight wraps: a code, and where a dense is pooled the sum of those of a channel."""
+    rng = np.random.default_rng(2)
+    net = Network(
+        [
+            Input("in", (2, 2, 2), 4, 15),
+            FS("a", (3, 1, 1), Table(T=[9, 5], h=[9, 5], d=[2, 1])),
+            FS("b", (3, 1, 1), Table(T=[9, 5], h=[9, 5], d=[2, 1])),
+            Readout("out", (1, 1, 1), [0]),
+        ],
+        [
+            Dense("in", "a", rng.integers(-9, 10, (3, 2)) * 2 + 1, pooled=True),
+            Dense("in", "b", rng.integers(-9, 10, (3, 8)) * 2 + 1),
+            Dense("a", "out", np.array([[1, 2, 3]])),
+            Dense("b", "out", np.array([[3, 2, 1]])),
+        ],
+    )
+    rows = []
+    for unit, codes in product(("in->a", "in->b"), rng.integers(0, 16, (6, 8))):
+        case = case_of(net, "projection", unit, {("in", "spikes"): codes})
+        factors = codes.reshape(2, 4).sum(axis=1) if unit == "in->a" else codes
+        factors = (factors + 8) % 16 - 8
+        rows.append(driven(case, {(unit, "sums"): net.named_projections[unit].weights.astype(np.int64) @ factors}))
+    found = composed_of(rows)
+    assert "a code, of a pooled channel their sum, wraps at 4 bits, before its weight" in found.hints[0].text
     assert found.explained == found.judged > 0
 
 

@@ -78,6 +78,7 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
                 yield Change(f"yours {what} {told}", dear, partial(_times, name, times - 1))
     yield from told_elsewhere()
     yield from told_before(parts)
+    yield Change("yours is 2^K - 1 at most, as if each table were an FS-ReLU", 1.9, _of_relu)
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield Change(f"in yours d {each.text}", each.dear + 0.6, partial(_worth, each.of))
@@ -87,6 +88,10 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield Change(text, other.dear + 0.2, partial(_worth, partial(_of_other, axis, other)))
     for words, dear, rows in rows_otherwise():
         yield Change(f"yours adds d of {words}", dear, partial(_of_rows, rows))
+
+
+def _of_relu(part: Part) -> Ints:
+    return np.minimum(part.right, (1 << part.scene.net.steps[part.scene.population.name]) - 1)
 
 
 def _worth(of: Callable[[Ints], Ints], part: Part) -> Ints | None:

@@ -74,6 +74,8 @@ def gathers_otherwise() -> Iterator[Change]:
     for each in BECOMES:
         text = f"in yours the sum of the codes of a channel {each.text}, before its weight"
         yield Change(text, each.dear + 1, partial(_summed, each))
+        text = f"in yours a code, of a pooled channel their sum, {each.text}, before its weight"
+        yield Change(text, each.dear + 1.1, partial(_before_weight, each))
     for words, loops in LOOPS:
         yield Change(f"in yours the sum of a channel goes over {words}", 2, partial(_looped, loops))
     for words, side in (("rows", 1), ("columns", 2)):
@@ -128,6 +130,13 @@ def _more_of_channels(part: Part, more: Ints) -> Ints:
     plane = np.zeros_like(read.codes)
     plane[:, :, 0, 0] = more
     return part.right + delivered(part, read.q, plane) if more.any() else part.right
+
+
+def _before_weight(each: Becomes, part: Part) -> Ints:
+    if _pooled(part):
+        return _summed(each, part)
+    read = read_of(part)
+    return delivered(part, read.q, each.of(read.codes))
 
 
 def _summed(each: Becomes, part: Part) -> Ints:

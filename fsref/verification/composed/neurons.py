@@ -65,8 +65,13 @@ def _modulo(n: int, scene: Scene) -> int:
     return (_k(scene, 0) - 1) % n + 1
 
 
+def _rest(n: int, scene: Scene) -> int:
+    return _k(scene, 0) % n
+
+
 STEPS: tuple[tuple[str, float, Callable[[Scene], int]], ...] = (
     *((f"K modulo {n}", 2.0, partial(_modulo, n)) for n in (4, 8, 16)),
+    *((f"K modulo {n}, 0 of a multiple,", 2.1, partial(_rest, n)) for n in (4, 8, 16)),
     ("K of the population before", 2.0, partial(_k, before=1)),
     ("K of the input", 2.0, lambda scene: scene.net.input.steps),
     ("K of its last source", 1.9, lambda scene: scene.net.steps[scene.net.sources(scene.population.name)[-1]]),
