@@ -25,6 +25,7 @@ LOGITS: tuple[list[int], ...] = (
     [0, -1, 0, -32769, -1, -256],
 )  # the largest, twice, first
 TAMER = 8  # each try without the farthest membranes halves the bits that are left
+CHANNELS = 4  # that get each membrane by turns
 
 
 def codes(given: Input, room: Room, turn: int) -> Ints:
@@ -90,7 +91,8 @@ def targets(p: FS | Readout, turn: int, tamer: int, number: int) -> Ints:
         most = max(abs(v) for row in rows for v in row) >> 4 * tamer
         rows = [[v for v in row if abs(v) <= most] or [0] for row in rows]
     n, size = p.neurons, p.shape[1] * p.shape[2]
-    return np.array([rows[i // size][(i + turn * n) % len(rows[i // size])] for i in range(n)], np.int64)
+    first = number % CHANNELS + turn * n  # that a channel gets others in other networks
+    return np.array([rows[i // size][(i + first) % len(rows[i // size])] for i in range(n)], np.int64)
 
 
 def biased(net: Network, p: FS | Readout, wanted: Ints, room: Room, turn: int) -> Network:
