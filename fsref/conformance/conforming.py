@@ -161,7 +161,7 @@ def _driven(
         left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.explained else replace(left, differing=evidence.differing)
         behind = not alone and len(before) > 1 and not first.case.protocol
-        others = evidence.others(first) if alone else before[:-1]
+        others = evidence.others(first) if alone else before[:-1] or before
         if not hints.explained and (behind or otherwise(drive, first.case, others)):
             hints = replace(hints, hints=(STANDS, *hints.hints))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)

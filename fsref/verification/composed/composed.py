@@ -45,7 +45,7 @@ from fsref.verification.composed.relation import Change, Part, Relation, begun_b
 from fsref.verification.composed.running import running, runs_otherwise
 from fsref.verification.composed.search import Composed, fitting
 from fsref.verification.composed.sending import sends_otherwise, sent
-from fsref.verification.composed.skipping import skips_otherwise
+from fsref.verification.composed.pointing import points_otherwise
 from fsref.verification.composed.spikes import spikes_otherwise
 from fsref.verification.composed.standing import stands_otherwise
 from fsref.verification.composed.told import (
@@ -94,7 +94,7 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from lands_otherwise()
     yield from lanes_otherwise()
     yield from gathers_otherwise()
-    yield from skips_otherwise()
+    yield from points_otherwise()
 
 
 def _gates(parts: Sequence[Part]) -> Iterator[Change]:

@@ -19,10 +19,15 @@ LARGER = (3, 16, 32)  # and of large ones
 STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
 APART = 0.7  # by how much dearer it is that a difference has a sign
 STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one: much depends on it
-READOUT, READOUT_NEARER = "in a readout", -0.6  # and so of this, which is the other kind that is often built apart
+NEARER = {  # and so of what is often built apart
+    "in a readout": -0.6,
+    "along a conv2d": -0.2,
+    "along a dense of all neurons": -0.2,
+    "along a pooled dense": -0.2,
+}
 NO_READOUT = ("where K is above 0", "where K is not below 0")
 EQUAL = 16  # values that are no larger are told as they are
-IN_THE_LOAD = ("population", "projection")  # facts that are places, in the order of a load
+IN_THE_LOAD = ("population", "layer", "projection")  # facts that are places, in the order of a load
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
 
@@ -46,7 +51,7 @@ def conditions(rows: Rows) -> Iterator[Condition]:
         yield from _of_flag("flags", name, values)
     for name, values in rows["facts"].items():
         if name.startswith(STATED):
-            more = READOUT_NEARER if name == READOUT else 0
+            more = NEARER.get(name, 0)
             yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_flag("facts", name, values))
         elif name in IN_THE_LOAD:
             yield from (replace(each, fact=True) for each in _of_turn(name, values, "facts"))

@@ -21,6 +21,7 @@ from fsref.verification.scene import Scene
 
 EACH = 2**22  # codes of a source with d of each of its channels
 SEEN = 2**16  # places that the windows of a conv2d see, written down
+OF_ITS_OWN = ", with d of its own channel"  # where what is read stands in another
 TIMES = ((0, "is lost", 1.0), (2, "counts twice", 1.5), (-1, "has the other sign", 1.8))
 
 

@@ -47,7 +47,8 @@ def _ended(scene: Scene, p: FS, own: Neurons, steps: int, aligned: bool) -> Mask
 
 
 def ends_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
-    """As many steps as something else has."""
+    """No steps, or as many as something else has."""
+    yield Change("yours runs through none", 2.2, partial(_ending, lambda scene: 0, True), unsaid=0.9)
     for words, dear, steps in STEPS:
         for more, far, aligned in ALIGNED:
             text = f"yours runs through as many as {words} alone{more}"

@@ -147,6 +147,9 @@ def _of_word() -> Iterator[Meant]:
     for n in WORDS:
         yield Some(f" that is the first of its word of {n} neurons", 2, partial(_in_word, n, 0, False, exactly(0)))
         yield Some(f" that is the last of its word of {n} neurons", 2, partial(_in_word, n, 0, True, exactly(0)))
+        for end, place in (("first", 0), ("last", -1)):
+            text = f" of the {end} neuron of a word of {n} that is alone there"
+            yield Some(text, 2.2, partial(_alone_at, n, place))
         text = f" that is the first of its word of {n} neurons behind an empty word"
         yield Some(text, 2.3, partial(_behind_empty, n))
         yield Some(f" behind an empty word of {n} neurons of its step", 2.2, partial(_behind_any_empty, n))
@@ -292,6 +295,12 @@ def _behind_any_empty(n: int, z: Ints) -> Mask:
 def _with_its_end(n: int, end: int, z: Ints) -> Mask:
     """Those of a word whose first or last neuron fires."""
     return _of_words(n, np.asarray(_words(n, z)[..., end] > 0), z)
+
+
+def _alone_at(n: int, end: int, z: Ints) -> Mask:
+    """Those of the first or last neuron of a word of which no other fires."""
+    words = _words(n, z)
+    return _of_words(n, np.asarray((words[..., end] > 0) & (words.sum(axis=3) == 1)), z)
 
 
 def _filling(n: int, more: int, z: Ints) -> Mask:

@@ -108,6 +108,8 @@ def _counts(scene: Scene) -> dict[str, Ints | int]:
         "once for each projection": len(into),
         "once for each projection and once more": len(into) + 1,
         "once in each step": window,
+        "once in each step of each projection": sum(len(steps[0]) for steps in trains),
+        "once, and again in each step of each projection behind its first": 1 + sum(len(s[0]) - 1 for s in trains),
         "once in each step that has a spike": once[:, None, None, None],
         "once in each step of the population": max(scene.net.steps[scene.population.name], 1),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from fsref.verification.composed.relation import Change, Part
 from fsref.verification.composed.values import BECOMES
 
 CHEAP = 2.4  # words of what becomes of a part
-MOST = 64  # parts of a sum that are put together
+MOST, PLANES = 64, 256  # parts of a sum that are put together, and of one step by step
 Parts: TypeAlias = Callable[[Part], "list[Ints] | None"]  # some parts of a sum, by rows
 
 
@@ -39,6 +40,7 @@ def _kinds() -> Iterator[tuple[str, float, Parts]]:
     for n in (2, 4, 8):
         yield f"each {n} inputs", 1.8, partial(_cached, _of_groups, n)
         yield f"each {n}th input", 1.9, partial(_cached, _of_lanes, n)
+        yield f"each step of each {n} inputs, place by place of the kernel,", 1.8, partial(_cached, _of_planes, n)
     for at, name in enumerate(("even", "odd")):
         yield f"{name} inputs", 1.7, partial(_cached, _of_parity, at)
     for at, name in enumerate(("first", "second")):
@@ -84,6 +86,21 @@ def _of_kernel(axis: int, part: Part) -> list[Ints] | None:
 def _of_groups(n: int, part: Part) -> list[Ints] | None:
     count = read_of(part).weights.shape[1]
     return _by_weights(part, 1, [[*range(at, min(at + n, count))] for at in range(0, count, n)])
+
+
+def _of_planes(n: int, part: Part) -> list[Ints] | None:
+    """What each step delivers of so many inputs at each place of the kernel; None where there are many."""
+    read = read_of(part)
+    _, count, kh, kw = read.weights.shape
+    if len(read.d) * -(-count // n) * kh * kw > PLANES or getattr(read.q, "pooled", False):
+        return None
+    found = []
+    for at, r, c in product(range(0, count, n), range(kh), range(kw)):
+        some = np.zeros_like(read.weights)
+        some[:, at : at + n, r, c] = read.weights[:, at : at + n, r, c]
+        q = read.by(some)
+        found += [delivered(part, q, read.spikes[:, t] * read.d[t]) for t in range(len(read.d))]
+    return found
 
 
 def _of_lanes(n: int, part: Part) -> list[Ints] | None:

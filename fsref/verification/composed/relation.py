@@ -62,6 +62,13 @@ class Part(Brief):
         unlike: Mask = held(self.scene, np.where(said, self.beside + result, 0)) != self.beside + self.seen
         return np.asarray(missed & (unlike | ~said))
 
+    def within(self, result: Ints) -> Mask:
+        """In which rows a result is one that accumulators hold: at their ends any that goes far enough is given."""
+        if self.beside is None or self.scene.bits is None or self.scene.bits[1] != "saturate":
+            return np.ones(len(result), np.bool_)
+        whole = self.beside + result
+        return np.asarray(held(self.scene, whole) == whole)
+
     def settled(self, result: Ints) -> Ints:
         """A result; UNSAID where it is beyond the ends of accumulators that saturate, or what is added may be on the
         way: there the order of additions decides.
@@ -185,6 +192,7 @@ def part_of(
         "the number of neurons": p.neurons,
         "the number of neurons of a channel": p.shape[1] * p.shape[2],
         "population": net.populations.index(p),
+        "layer": sum(q in net.integrating for q in net.populations[: net.populations.index(p)]),
     }
     return Part(
         scene,
@@ -217,13 +225,12 @@ def _places(shape: tuple[int, ...]) -> Iterator[tuple[str, Ints]]:
 
 
 def _corners(shape: tuple[int, ...]) -> Mapping[str, Mask]:
-    """Whether a row is the first or the last of its channel, where that has several."""
+    """Whether a row is the first or the last of its channel, and where that has several."""
     height, width = shape[-2:]
     at = np.arange(height * width).reshape(height, width)
-    return {
-        "at the first place of its channel": (at == 0) & (at.size > 1),
-        "at the last place of its channel": (at == at.size - 1) & (at.size > 1),
-    }
+    ends = {"first": at == 0, "last": at == at.size - 1}
+    alone = {f"at the {end} place of its channel": here for end, here in ends.items()}
+    return alone | {f"at the {end} of several places of its channel": here & (at.size > 1) for end, here in ends.items()}
 
 
 def moved(values: Ints, by: int, axes: tuple[int, ...] = (-3, -2, -1)) -> Ints:

@@ -109,7 +109,7 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
     give what is wrong, or by which it says too little of the `count` rows that are in all.
     """
     found: list[Mask | None] = []
-    whole, unsaid = 0, 0
+    whole, unsaid, held = 0, 0, 0
     for part, own in zip(relation.parts, wrong, strict=True):
         if change.ruled_out(part):
             break
@@ -123,10 +123,12 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
                 break
             unsaid += int((miss & own).sum())
             miss &= result != UNSAID
+        if result is not None and miss is not None:
+            held += int((own & ~miss & (result != UNSAID) & part.within(result)).sum())
         if whole > change.unsaid * count or whole + unsaid > max(change.unsaid * count, count - SAID):
             break
         found.append(miss)
-    return found
+    return found if held or not count else []
 
 
 def _composed(relation: Relation, text: str, dear: float, unsaid: tuple[Scene, ...]) -> Composed:

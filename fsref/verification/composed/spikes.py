@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.verification.composed.delivering import TIMES, Read, delivered, reached, read_of
+from fsref.verification.composed.delivering import OF_ITS_OWN, TIMES, Read, delivered, reached, read_of
 from fsref.verification.composed.placing import AXES, elsewhere
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, later
 from fsref.verification.composed.rows import Rows, rows_otherwise
@@ -70,6 +71,7 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a spike is worth {word} where d is 0", 1.9, partial(_as_worth, worth, True))
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
+    yield Change("in yours a spike is worth d of the channel of the target", 2, _of_target, unsaid=0.9)
     for n in WORDS:
         text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
         yield Change(text, 2, partial(_of_first, n))
@@ -85,9 +87,12 @@ def spikes_otherwise() -> Iterator[Change]:
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
             yield Change(text, other.dear + where.dear, partial(_from, "neuron", other, where))
+        if not where.dear:
+            yield Change(f"{text}{OF_ITS_OWN}", other.dear + 0.25, partial(_from_with_own_d, "neuron", other))
     for name, other in elsewhere("channel", "row", "column"):
         text = f"in yours a spike is read from {other.text} of the source"
         yield Change(text, other.dear + 0.2, partial(_from, name, other, EVERYWHERE))
+        yield Change(f"{text}{OF_ITS_OWN}", other.dear + 0.45, partial(_from_with_own_d, name, other))
     for words, counted in COUNTED:
         text = f"in yours spikes of as many steps as {words} has are read"
         yield Change(text, 2, partial(_counted, counted))
@@ -125,6 +130,19 @@ def _of_step(by: int, where: Inside, when: Some[int], part: Part) -> Ints:
     else:
         d[-by:] = read.d[:by]
     return _worth(part, read, (d - read.d) * _meant(read, where, when))
+
+
+def _of_target(part: Part) -> Ints:
+    """What is delivered by d of the row of each channel of the target; UNSAID where the source has fewer."""
+    read = read_of(part)
+    rows, channel = read.d[:, :, 0, 0].T, part.places["channel"]
+    if (rows == rows[0]).all():
+        return part.right
+    found = np.full_like(part.right, UNSAID)
+    for c in np.unique(channel[channel < len(rows)]):
+        plane = (read.spikes * rows[c][:, None, None, None]).sum(axis=1)
+        found[channel == c] = delivered(part, read.q, plane)[channel == c]
+    return found
 
 
 def _of_first(n: int, part: Part) -> Ints:
@@ -254,10 +272,20 @@ def _become(each: Becomes, when: Some[int], part: Part) -> Ints:
 def _from(name: str, other: Other, where: Inside, part: Part) -> Ints:
     read = read_of(part)
     plane = read.codes
-    if name == "neuron":
-        rows = plane.reshape(len(plane), -1)
-        moved = rows[:, other.of(rows.shape[1])].reshape(plane.shape)
-    else:
-        moved = np.take(plane, other.of(plane.shape[AXES[name]]), AXES[name])
-    changed = np.where(where.of(plane.shape[1:]), moved, plane)
+    changed = np.where(where.of(plane.shape[1:]), _moved(name, other, plane), plane)
     return part.right if (changed == plane).all() else delivered(part, read.q, changed)
+
+
+def _from_with_own_d(name: str, other: Other, part: Part) -> Ints:
+    read = read_of(part)
+    z = read.spikes
+    moved = _moved(name, other, z.reshape(-1, *z.shape[2:])).reshape(z.shape)
+    return part.right if (moved == z).all() else delivered(part, read.q, (moved * read.d).sum(axis=1))
+
+
+def _moved(name: str, other: Other, planes: NDArray[Any]) -> NDArray[Any]:
+    """What is read from elsewhere of planes (B, C, H, W)."""
+    if name != "neuron":
+        return np.take(planes, other.of(planes.shape[AXES[name]]), AXES[name])
+    rows = planes.reshape(len(planes), -1)
+    return rows[:, other.of(rows.shape[1])].reshape(planes.shape)

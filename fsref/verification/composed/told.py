@@ -14,7 +14,7 @@ from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import arranged, as_rows, told_elsewhere
-from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
+from fsref.verification.composed.relation import UNSAID, Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
@@ -64,6 +64,8 @@ def telling_trains(scene: Scene, seen: Ints, right: Ints) -> Part:
         f"without step {t}": right & ~np.int64(1 << (steps - 1 - t)) if t < steps else right for t in range(16)
     }
     operands["without its last step"] = right & ~1
+    held = np.logical_or.accumulate(spikes, axis=1)
+    operands["each spike in all steps behind it, too"] = (power * held).sum(axis=1)
     operands |= {f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}": moved(right, by) for by in BESIDE}
     return part_of(scene, seen, right, operands, {}, {})
 
@@ -111,7 +113,20 @@ def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield taken(f"yours is {'' if name.startswith('the membrane') else 'that of '}{name}", 2, column(name))
     yield from told_elsewhere()
     yield from told_before(parts)
+    text = "yours adds what it told of the neuron before"
+    yield Change(text, 1.9, partial(_running, False), unsaid=0.9)
+    yield Change(f"{text} in its channel", 1.8, partial(_running, True), unsaid=0.9)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)
+
+
+def _running(of_channel: bool, part: Part) -> Ints | None:
+    """What is told in a register that is not cleared between neurons; it is not known what the first finds there."""
+    seen = arranged(part, part.seen)
+    if seen is None:
+        return None
+    lines = seen.reshape(*seen.shape[:-2], -1) if of_channel else seen.reshape(*seen.shape[:-3], -1)
+    before = np.concatenate([np.full_like(lines[..., :1], UNSAID), lines[..., :-1]], axis=-1).ravel()
+    return np.where(before == UNSAID, UNSAID, part.right + np.where(before == UNSAID, 0, before))
 
 
 def told_before(parts: Sequence[Part]) -> Iterator[Change]:

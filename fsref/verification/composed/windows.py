@@ -15,7 +15,7 @@ from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.bounds import bounded, grouped, told
-from fsref.verification.composed.delivering import Read, of_each_d, read_of, rows_of
+from fsref.verification.composed.delivering import OF_ITS_OWN, Read, of_each_d, read_of, rows_of
 from fsref.verification.composed.lines import Move, counted, rings
 from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import UNSAID, Change, Part
@@ -23,7 +23,6 @@ from fsref.verification.composed.tiles import fans, tiles
 from fsref.verification.taps import Taps, taps_of
 
 EXCHANGED = ("stride", "dilation", "padding")
-OF_ITS_OWN = ", with d of its own channel"
 OUTSIDE: tuple[tuple[str, float, Callable[[Read], Ints]], ...] = (
     ("a spike of the first step", 2.2, lambda read: read.d[0]),
     ("a spike of the last step", 2.2, lambda read: read.d[-1]),
@@ -134,6 +133,7 @@ def _turning() -> Iterator[Move]:
             yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
         yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
     yield "sees rows and columns exchanged", 2.2, _transposed
+    yield "reads its weights in turn at places inside of the source alone", 2, _in_turn
     yield from grouped()
     for n in TILES:
         yield f"takes the weight of its place in the kernel modulo {n}", 2.3, partial(_of_kernel_modulo, n)
@@ -159,6 +159,15 @@ def _weighed(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps
     r = change(taps.r, kh) if axis == 0 else taps.r
     c = change(taps.c, kw) if axis == 1 else taps.c
     return taps.but(weight=((taps.o * inputs + taps.i) * kh + r) * kw + c)
+
+
+def _in_turn(taps: Taps) -> Taps:
+    """Weights that do not move on with places outside of the source."""
+    _, inputs, kh, kw = taps.sizes
+    shape = (*taps.there.shape[:3], inputs, kh, kw)
+    there = np.broadcast_to(taps.there, shape).reshape(*shape[:3], -1)
+    at = (np.cumsum(there, axis=-1) - there).reshape(shape)
+    return taps.but(weight=taps.o * inputs * kh * kw + at)
 
 
 def _transposed(taps: Taps) -> Taps:
