@@ -32,6 +32,8 @@ def pitches() -> Iterator[Pitches]:
         yield Pitches(f"rows {words}, but channels as they do", dear + 0.3, partial(_of_rows, pitch))
     for words, dear, pitch in _sizes():
         yield Pitches(f"channels {words}", dear, partial(_of_channels, pitch))
+    words = "channels lie as far apart as with as many rows as the other side has"
+    yield Pitches(words, 2.4, partial(_of_channels, _by_rows))
 
 
 def _sizes() -> Iterator[tuple[str, float, Pitch]]:
@@ -71,6 +73,10 @@ def _up(to: int, right: int, own: Shape, other: Shape) -> int:
 
 def _power(right: int, own: Shape, other: Shape) -> int:
     return 1 << (right - 1).bit_length()
+
+
+def _by_rows(right: int, own: Shape, other: Shape) -> int:
+    return other[1] * own[2]
 
 
 def _other(right: int, own: Shape, other: Shape) -> int:

@@ -27,6 +27,7 @@ from fsref.verification.composed.gathering import gathers_otherwise
 from fsref.verification.composed.gating import gates_otherwise, gating
 from fsref.verification.composed.landing import lands_otherwise
 from fsref.verification.composed.lanes import lanes_otherwise
+from fsref.verification.composed.lying import lies_otherwise
 from fsref.verification.composed.memory import addressed_otherwise
 from fsref.verification.composed.merging import merging, of_kind, together
 from fsref.verification.composed.neurons import (
@@ -40,14 +41,14 @@ from fsref.verification.composed.neurons import (
 from fsref.verification.composed.opening import opening, opens_otherwise
 from fsref.verification.composed.partials import partly_otherwise
 from fsref.verification.composed.placing import as_rows, placed_otherwise, right
+from fsref.verification.composed.pointing import points_otherwise
 from fsref.verification.composed.pooling import pooling, pools_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
 from fsref.verification.composed.running import running, runs_otherwise
 from fsref.verification.composed.search import Composed, fitting
 from fsref.verification.composed.sending import sends_otherwise, sent
-from fsref.verification.composed.pointing import points_otherwise
 from fsref.verification.composed.spikes import spikes_otherwise
-from fsref.verification.composed.standing import stands_otherwise
+from fsref.verification.composed.standing import begins_otherwise, stands_otherwise
 from fsref.verification.composed.told import (
     telling,
     telling_trains,
@@ -73,6 +74,7 @@ Fired = Callable[[Scene, FS, Neurons], Iterator[tuple[str, Part]]]  # the steps 
 def _opens(parts: Sequence[Part]) -> Iterator[Change]:
     yield from opens_otherwise(parts)
     yield from leaves_otherwise(parts)
+    yield from begins_otherwise()
     yield from adds_otherwise()
     yield from partly_otherwise()
 
@@ -95,6 +97,7 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from lanes_otherwise()
     yield from gathers_otherwise()
     yield from points_otherwise()
+    yield from lies_otherwise()
 
 
 def _gates(parts: Sequence[Part]) -> Iterator[Change]:

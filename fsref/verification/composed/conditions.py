@@ -19,6 +19,7 @@ LARGER = (3, 16, 32)  # and of large ones
 STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
 APART = 0.7  # by how much dearer it is that a difference has a sign
 STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one: much depends on it
+FARTHER = 0.4  # by how much dearer that other facts are values
 NEARER = {  # and so of what is often built apart
     "in a readout": -0.6,
     "along a conv2d": -0.2,
@@ -56,7 +57,7 @@ def conditions(rows: Rows) -> Iterator[Condition]:
         elif name in IN_THE_LOAD:
             yield from (replace(each, fact=True) for each in _of_turn(name, values, "facts"))
         elif name != "K" or values.all():  # that of a readout is no number of steps
-            more = STEPS_NEARER if name == "K" else 0.1
+            more = STEPS_NEARER if name == "K" else FARTHER
             found = (each for each in _of_value(name, values, "facts") if each.text not in NO_READOUT)
             yield from (replace(each, dear=each.dear + more, fact=True) for each in found)
 
@@ -80,6 +81,11 @@ def _where(kind: str, name: str, test: Callable[[Ints], Mask], rows: Rows) -> Ma
 def _behind(name: str, n: int, rows: Rows) -> Mask:
     at = rows["places"][name]
     return at >= (at + rows["ends"][name] + 1) // n * n
+
+
+def _from_last(name: str, n: int, rows: Rows) -> Mask:
+    at = rows["places"][name]
+    return at >= (at + rows["ends"][name]) // n * n
 
 
 def _halved(name: str, rows: Rows) -> Mask:
@@ -112,6 +118,8 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
     for n in (*MODULI, *LARGER[1:]):
         if (values >= (values + ends + 1) // n * n).all():
             yield Condition(f"in {name}s behind the last group of {n}", 2.4, partial(_behind, name, n))
+        if (values >= (values + ends) // n * n).all():
+            yield Condition(f"in a last group of {n} {name}s, whole or not", 2.6, partial(_from_last, name, n))
     if (values >= (values + ends + 1) // 2).all():
         yield Condition(f"in the second half of the {name}s", 2.2, partial(_halved, name))
     for n in (2, *MODULI, *(n for n in LARGER if far > n)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.where import Other, others
 
 AXES = {"step": -4, "channel": -3, "row": -2, "column": -1}  # of values (B, [K,] C, H, W)
+BANKS = (1, 2, 4, 8)  # memories in which channels may lie in turn
 CHANNELS, ALONE = range(4), 2.2  # of which one alone may be wrong, and how dear that is, as a condition is
 Given = Callable[[Part], Ints]  # values of a part, by rows
 
@@ -91,12 +93,13 @@ def placed_otherwise(what: str, given: Given) -> Iterator[Change]:
     for name, other in elsewhere("neuron", "channel", "row", "column"):
         text = f"yours adds {what} at {other.text}"
         yield Change(text, other.dear + 0.4, partial(_moved, partial(added_at, name, other, given), given))
-    for pitch in pitches():
-        text = f"yours adds {what} as if {pitch.text}"
-        yield Change(text, pitch.dear + 0.2, partial(_moved, partial(_written, pitch, None, given), given))
+    for pitch, banks in product(pitches(), BANKS):
+        text, dear = f"yours adds {what} as if {pitch.text}", pitch.dear + 0.2
+        text, dear = (text, dear) if banks == 1 else (f"{text}, channels in {banks} memories in turn", dear + 0.1)
+        yield Change(text, dear, partial(_moved, partial(_written, pitch, banks, None, given), given))
         for channel in CHANNELS:
-            own = partial(_moved, partial(_written, pitch, channel, given), given)
-            yield Change(f"{text}, of channel {channel} alone", pitch.dear + 0.2 + ALONE, own)
+            own = partial(_moved, partial(_written, pitch, banks, channel, given), given)
+            yield Change(f"{text}, of channel {channel} alone", dear + ALONE, own)
 
 
 def told_elsewhere() -> Iterator[Change]:
@@ -114,29 +117,33 @@ def read_apart(what: str, given: Given) -> Iterator[tuple[str, float, Callable[[
         yield text, pitch.dear + 0.2, partial(_moved, partial(_read_of, pitch, UNSAID, given), given)
 
 
-def _pitched(pitch: Pitches, part: Part) -> NDArray[np.intp]:
-    """The addresses of neurons with another pitch; the other side is the source of what a projection delivers."""
+def _pitched(pitch: Pitches, part: Part, banks: int = 1) -> NDArray[np.intp]:
+    """The addresses of neurons with another pitch, in their memory where channels lie in so many in turn; the other
+    side is the source of what a projection delivers.
+    """
     scene = part.scene
     shape = scene.population.shape
     of_channel, of_row = pitch.of(
         shape, scene.net[scene.into[part.of].source].shape if part.of in scene.into else shape
     )
     c, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    found: NDArray[np.intp] = (c * of_channel + y * of_row + x).ravel()
+    found: NDArray[np.intp] = (c // banks * of_channel + y * of_row + x).ravel()
     return found
 
 
-def _written(pitch: Pitches, channel: int | None, given: Given, part: Part) -> Ints | None:
-    """Values of a part, each added at an address with another pitch, those of one channel alone or all, and lost beyond
-    the end.
+def _written(pitch: Pitches, banks: int, channel: int | None, given: Given, part: Part) -> Ints | None:
+    """Values of a part, each added at an address with another pitch, in one memory or several, those of one channel
+    alone or all, and lost beyond the end.
     """
     rows = arranged(part, given(part))
     if rows is None:
         return None
-    flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
+    flat, size = rows.reshape(*rows.shape[:-3], -1), int(np.prod(rows.shape[-2:]))
+    own = np.arange(flat.shape[-1])
+    turn, place = np.divmod(_pitched(pitch, part, banks), size)
+    at = (turn * banks + own // size % banks) * size + place
     if channel is not None:
-        n = np.arange(len(at))
-        at = np.where(n // int(np.prod(rows.shape[-2:])) == channel, at, n)
+        at = np.where(own // size == channel, at, own)
     found, kept = np.zeros_like(flat), at < flat.shape[-1]
     places: Any = (..., at[kept])
     np.add.at(found, places, flat[..., kept])

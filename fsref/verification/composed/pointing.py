@@ -17,8 +17,8 @@ from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
 
 WIDE = (8, 16, 32)  # neurons of a memory's row, by which a pointer may move on
 LANES = (1, 2, 4, 8)  # outputs that are made at once, the weights of each in a memory of its own
-AHEAD = (4, 8, 16)  # inputs of a tile
-NOWHERE = -1  # of a spike the address of whose weight is not known
+TILES = (4, 8, 16)  # inputs, and outputs, of a tile
+NOWHERE = -1  # before the first
 Unit: TypeAlias = Callable[[Shape], int]  # neurons that are skipped together, from the shape of a source
 UNITS: tuple[tuple[str, Unit], ...] = (
     ("neuron", lambda shape: 1),
@@ -40,13 +40,17 @@ def points_otherwise() -> Iterator[Change]:
     for lanes in LANES:
         text = "in yours the weights of a step begin behind those of the step before"
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_not_rewound, lanes), unsaid=0.9)
-    for n in AHEAD:
-        text = f"in yours the spikes of the last step have the weights of the inputs {n} behind them"
-        yield Change(text, 2.2, partial(_ahead, n), unsaid=0.9)
+    for n in TILES:
+        text = f"in yours the spikes of the last step have the weights of the next tile of {n} inputs and {n} outputs"
+        yield Change(text, 2.2, partial(_ahead, n, False), unsaid=0.9)
+        text = f"{text}, and those that the last tile lacks stay"
+        yield Change(text, 2.3, partial(_ahead, n, True), unsaid=0.9)
     for what, unit in (UNITS[0], *UNITS[3:4], *UNITS[-2:]):
         said = "" if what == "neuron" else f", where a {what} without a spike is skipped"
         text = f"in yours a spike of a dense has the weight that was read for the neuron before it{said}"
-        yield Change(text, 2.2, partial(_late, unit), unsaid=0.9)
+        for lanes in LANES:
+            where = f"{text}, the first that for the output {lanes} before"
+            yield Change(where, 2.2 + lanes / 100, partial(_late, unit, lanes), unsaid=0.9)
         yield Change(f"in yours the last product of each sum is lost{said}", 2.1, partial(_without_last, unit))
 
 
@@ -55,9 +59,11 @@ def _on(lanes: int) -> str:
     return "" if lanes == 1 else f", and run on to those of the output {lanes} behind"
 
 
-def _is_dense(read: Read) -> bool:
-    """Whether each neuron of the source has a weight of its own."""
-    return read.q.weights.shape == (len(read.weights), read.codes[0].size)
+def _by_neuron(read: Read) -> Ints | None:
+    """The weights of a dense (O, neurons), of a pooled one those of their channels; None of a conv2d."""
+    if read.q.weights.ndim != 2:
+        return None
+    return np.repeat(read.weights[:, :, 0, 0], read.codes[0].size // read.weights.shape[1], axis=1)
 
 
 def _busy(read: Read, unit: Unit, by_step: bool) -> Mask:
@@ -72,7 +78,7 @@ def _busy(read: Read, unit: Unit, by_step: bool) -> Mask:
 def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> Ints:
     """What is delivered by the weights of a dense that move on by so many with those that are skipped together."""
     read = read_of(part)
-    if not _is_dense(read):
+    if read.q.weights.shape != (len(read.weights), read.codes[0].size):
         return part.right
     n = unit(read.codes.shape[1:])
     busy = _busy(read, unit, by_step)
@@ -83,42 +89,32 @@ def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> I
     return _walked(np.cumsum(by, axis=2) - by, lanes, part)
 
 
-def _late(unit: Unit, part: Part) -> Ints:
-    """What is delivered by the weights that were read before those of each spike; what stood there first is not known."""
-    read = read_of(part)
-    if not _is_dense(read):
-        return part.right
-    busy = _busy(read, unit, True) if unit is not UNITS[0][1] else np.ones(_flat(read).shape, np.bool_)
-    rows = busy.reshape(len(busy), -1)
-    last = np.maximum.accumulate(np.where(rows, np.arange(rows.shape[1]), NOWHERE), axis=1)
-    before = np.concatenate([np.full((len(rows), 1), NOWHERE), last[:, :-1]], axis=1)
-    return _walked(np.where(before < 0, NOWHERE, before % busy.shape[2]).reshape(busy.shape), 1, part)
-
-
 def _flat(read: Read) -> Mask:
     """Spikes by address, (B, K, neurons)."""
     return read.spikes.reshape(*read.spikes.shape[:2], -1)
 
 
-def _walked(at: NDArray[np.intp], lanes: int, part: Part) -> Ints:
-    """What a dense delivers when each neuron has the weight at another address in each step, (B, K, neurons), counted
-    from the first one of its output; behind the last one of that come those of the output so many `lanes` behind.
+def _walked(at: NDArray[np.intp], lanes: int, part: Part, some: Mask | None = None) -> Ints:
+    """What a dense delivers of `some` spikes when each neuron has the weight at another address in each step,
+    (B, K, neurons), counted from the first one of its output; behind the last one of that come those of the output so
+    many `lanes` behind.
     """
     read = read_of(part)
-    outputs, neurons = read.weights.shape[:2]
+    by_neuron = _by_neuron(read)
+    assert by_neuron is not None, "of a dense"
+    outputs, neurons = by_neuron.shape
     channels = np.repeat(np.arange(read.codes.shape[1]), neurons // read.codes.shape[1])
-    image, step, n = np.nonzero(_flat(read))
+    image, step, n = np.nonzero(_flat(read) if some is None else _flat(read) & some)
     worth, address = read.d[step, channels[n], 0, 0], at[image, step, n]
     size = int(max(address.max(initial=0) + 1, neurons))
-    codes = np.zeros((len(at), size + 1), np.int64)  # by the address of their weights, the last where it is not known
-    np.add.at(codes, (image, np.where(address == NOWHERE, size, address)), worth)
+    codes = np.zeros((len(at), size), np.int64)  # by the address of their weights
+    np.add.at(codes, (image, address), worth)
     turn, own = np.divmod(np.arange(size), neurons)
     output = np.arange(outputs)[:, None] + lanes * turn
     there = output < outputs
-    weights = read.weights[np.minimum(output, outputs - 1), own, 0, 0] * there
-    unknown = np.pad(~there, ((0, 0), (0, 1)), constant_values=True)
-    found = codes[:, :size] @ weights.T
-    said = (codes != 0).astype(np.int64) @ unknown.T.astype(np.int64) == 0
+    weights = by_neuron[np.minimum(output, outputs - 1), own] * there
+    found = codes @ weights.T
+    said = (codes != 0).astype(np.int64) @ (~there).T.astype(np.int64) == 0
     shape = (len(at), outputs, 1, 1)
     return np.where(rows_of(part, said.reshape(shape)) > 0, rows_of(part, found.reshape(shape)), UNSAID)
 
@@ -139,19 +135,53 @@ def _not_rewound(lanes: int, part: Part) -> Ints:
     return np.where(unknown, UNSAID, found)
 
 
-def _ahead(n: int, part: Part) -> Ints:
-    """What is delivered when the last step of a dense has the weights of later inputs; behind the last these are not
-    known.
+def _ahead(n: int, stays: bool, part: Part) -> Ints:
+    """What is delivered when the last step of each tile of n x n weights of a dense has those of the next tile, inputs
+    first, and that of the last tile those of the one before, 0 where a tile is not full; of a single tile these are not
+    known. Spikes of the tile before the last inputs may stay where these are fewer.
     """
     read = read_of(part)
-    if not _is_dense(read) or len(read.d) < 2:
+    if read.q.weights.shape != (len(read.weights), read.codes[0].size) or len(read.d) < 2:
         return part.right
-    inputs = read.weights.shape[1]
-    weights = np.concatenate([read.weights[:, n:], 0 * read.weights[:, :n]], axis=1)[:, :inputs]
+    outputs, inputs = read.weights.shape[:2]
+    columns = -(-inputs // n)
+    o, i = np.indices((outputs, columns * n))
+    last = -(-outputs // n) * columns - 1
+    own = o // n * columns + i // n
+    other = np.where(own < last, own + 1, own - 1)
+    o, i = other // columns * n + o % n, other % columns * n + i % n
+    there = (o < outputs) & (i < inputs) & (other >= 0)
+    weights = read.weights[np.where(there, o, 0), np.where(there, i, 0), 0, 0] * there
     plane = (read.spikes[:, -1] * read.d[-1]).astype(np.int64)
-    found = part.right + delivered(part, read.by(weights - read.weights), plane)
-    behind = (np.arange(inputs) >= inputs - n).reshape(read.codes.shape[1:])
-    return np.where(reached(part, plane * behind), UNSAID, found)
+    codes = np.pad(plane.reshape(len(plane), -1), ((0, 0), (0, columns * n - inputs)))
+    if stays and columns > 1:
+        busy: Mask = np.asarray(_flat(read)[:, -1, columns * n - n :].any(axis=1))  # an empty tile is skipped
+        codes[:, inputs:] = codes[:, inputs - n : columns * n - n] * busy[:, None]
+    found = part.right - delivered(part, read.q, plane) + rows_of(part, (codes @ weights.T)[:, :, None, None])
+    return np.where(reached(part, plane), UNSAID, found) if last == 0 else found
+
+
+def _late(unit: Unit, lanes: int, part: Part) -> Ints:
+    """What is delivered by the weights that were read before those of each spike; the first of an output finds what was
+    read last for the one so many `lanes` before, that of the first ones is not known.
+    """
+    read = read_of(part)
+    weights = _by_neuron(read)
+    if weights is None:
+        return part.right
+    busy = _busy(read, unit, True) if unit is not UNITS[0][1] else np.ones(_flat(read).shape, np.bool_)
+    rows, neurons = busy.reshape(len(busy), -1), busy.shape[2]
+    last = np.maximum.accumulate(np.where(rows, np.arange(rows.shape[1]), NOWHERE), axis=1)
+    before = np.concatenate([np.full((len(rows), 1), NOWHERE), last[:, :-1]], axis=1)
+    first = (before == NOWHERE) & (_flat(read).reshape(rows.shape) > 0)
+    worth = (first * np.broadcast_to(read.d, read.spikes.shape[1:]).reshape(-1)).sum(axis=1)
+    found = _walked(np.where(before < 0, 0, before % neurons).reshape(busy.shape), 1, part, ~first.reshape(busy.shape))
+    outputs = np.arange(len(weights))
+    left = weights[np.maximum(outputs - lanes, 0)][:, last[:, -1] % neurons].T * worth[:, None]
+    known = (outputs >= lanes) | (worth == 0)[:, None]
+    shape = (len(busy), -1, 1, 1)
+    more = rows_of(part, np.where(known, left, UNSAID).reshape(shape))
+    return np.where((more == UNSAID) | (found == UNSAID), UNSAID, found + np.where(more == UNSAID, 0, more))
 
 
 def _without_last(unit: Unit, part: Part) -> Ints | None:
@@ -159,9 +189,7 @@ def _without_last(unit: Unit, part: Part) -> Ints | None:
     dense of the last neuron of those that are not skipped.
     """
     read = read_of(part)
-    if not _is_dense(read):
-        if getattr(read.q, "pooled", False):
-            return None
+    if read.q.weights.ndim == 4:
         weights = np.zeros_like(read.weights)
         weights[:, -1, -1, -1] = read.weights[:, -1, -1, -1]
         return part.right - delivered(part, read.by(weights), (read.spikes[:, -1] * read.d[-1]).astype(np.int64))

@@ -230,7 +230,9 @@ def _corners(shape: tuple[int, ...]) -> Mapping[str, Mask]:
     at = np.arange(height * width).reshape(height, width)
     ends = {"first": at == 0, "last": at == at.size - 1}
     alone = {f"at the {end} place of its channel": here for end, here in ends.items()}
-    return alone | {f"at the {end} of several places of its channel": here & (at.size > 1) for end, here in ends.items()}
+    return alone | {
+        f"at the {end} of several places of its channel": here & (at.size > 1) for end, here in ends.items()
+    }
 
 
 def moved(values: Ints, by: int, axes: tuple[int, ...] = (-3, -2, -1)) -> Ints:

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout, Shape
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.scene import Scene
 
 BANKS = (2, 3, 4)  # memories that populations take in turn
+IN_TURN, ROOM = (1, 2, 4, 8), 2**12  # memories in which channels lie in turn, and addresses of each
+LEFT = 0.9  # of what is wrong of which nothing is said where it is the first that stands there
 MOST = 0.8  # of what is wrong of which accumulators say nothing: what stood in them is not known in every scope
 Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
 
@@ -34,7 +37,75 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     if any(part.of in part.scene.stood for part in parts):
         yield Change("yours adds what stood in the accumulators before", 1.2, partial(_stood, np.add), unsaid=MOST)
         yield Change("yours is what stood in the accumulators before", 1.6, partial(_stood, _first), unsaid=MOST)
+    for banks in IN_TURN:
+        memories = f" of channels in {banks} memories in turn" if banks > 1 else ""
+        text = f"yours adds what projections before it left in accumulators{memories}"
+        yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, False), unsaid=LEFT)
     yield from turns(_delivered)
+
+
+def begins_otherwise() -> Iterator[Change]:
+    """What may stand in the memory of a membrane before the bias comes."""
+    for banks in IN_TURN:
+        which = f", channels in {banks} memories in turn" if banks > 1 else ""
+        text = f"yours adds what the populations before it left in the memory of membranes{which}"
+        yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, True), unsaid=LEFT)
+
+
+def _left_there(banks: int, membranes: bool, part: Part) -> Ints | None:
+    """What is right, and what populations before left at the addresses of accumulators, or of membranes, that are not
+    cleared; what stood there before the image is not known.
+    """
+    scene = part.scene
+    if not scene.sent:
+        return None
+    memory = _memory(scene, banks, membranes)
+    at = _addresses(scene.population.shape, banks)
+    left = rows_of(part, memory[:, at])
+    names = [*scene.sums] if part.of else []
+    for name in names[: names.index(part.of)] if names else ():  # nor is what those before it delivered there
+        left = np.where(left == UNSAID, UNSAID, left + rows_of(part, scene.sums[name]))
+    return np.where(left == UNSAID, UNSAID, part.right + np.where(left == UNSAID, 0, left))
+
+
+def _addresses(shape: Shape, banks: int) -> NDArray[np.intp]:
+    """Where neurons (C, H, W) lie, one memory of ROOM addresses behind the other."""
+    c, y, x = np.indices(shape)
+    found: NDArray[np.intp] = c % banks * ROOM + (c // banks * shape[1] + y) * shape[2] + x
+    return found
+
+
+@lru_cache(maxsize=8)
+def _memory(scene: Scene, banks: int, membranes: bool) -> Ints:
+    """What the populations before left in accumulators or membranes, (B, addresses), UNSAID where none did."""
+    net = scene.net
+    found = np.full((scene.count, banks * ROOM), UNSAID)
+    for p in net.integrating[: net.integrating.index(scene.population)]:
+        sums = _sums(scene, p)
+        if sums is None or p.neurons > ROOM:
+            found[:] = UNSAID
+            continue
+        left = sums[-1] if not membranes else _behind(p, sum(sums, np.zeros((), np.int64)) + p.bias_map)
+        found[:, _addresses(p.shape, banks)] = left
+    return found
+
+
+def _sums(scene: Scene, p: FS | Readout) -> list[Ints] | None:
+    """What each projection delivers into a population before, from what was sent."""
+    net = scene.net
+    into = net.into(p.name).values()
+    if any(source not in scene.sent for q in into for source in q.sources):
+        return None
+    codes = {
+        name: reference.codes(reference.input_trains(scene.sent[name], net.steps[name]), net.code_weights[name])
+        for name in net.sources(p.name)
+    }
+    return [reference.carried(codes[q.source], q, p.shape, codes) for q in into]
+
+
+def _behind(p: FS | Readout, v: Ints) -> Ints:
+    """Membranes behind the last step."""
+    return reference.fire(v, p.table)[1][:, -1] if isinstance(p, FS) else v
 
 
 def _first(stood: Ints, right: Ints) -> Ints:

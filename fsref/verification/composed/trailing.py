@@ -13,6 +13,7 @@ from fsref.verification.composed.coinciding import sent_instead, sent_more
 from fsref.verification.composed.delivering import reached, read_of
 from fsref.verification.composed.relation import UNSAID, Change, Part, last_before, later
 
+TILES = (4, 8, 16)  # inputs, and outputs, of a tile
 WAYS = (("before", False), ("after", True))
 WITHIN = (("", 1), (" in its step", 2))  # dimensions of spikes (B, K, neurons) that stand apart
 SILENT = "in yours a step without spikes sends those of the"
@@ -27,6 +28,11 @@ def trails_otherwise() -> Iterator[Change]:
             yield Change(f"{text}, {which}", 2 + 0.2 * back + 0.1 * (not kept), partial(_shifted, apart, back, kept))
     yield Change("in yours a spike is worth d of the spike before it", 2, partial(_worth, False))
     yield Change("in yours the first spike of a step is worth d of the spike before it", 2, partial(_worth, True))
+    for n in TILES:
+        text = (
+            f"in yours a spike of a dense is worth d of the step before, in the first step of a tile of {n} inputs that"
+        )
+        yield Change(f"{text} of the last step of the tile before", 2.2, partial(_latched, n), unsaid=0.9)
     yield Change(f"{SILENT} last one that had some", 2, partial(sent_instead, _again))
     yield Change(f"{SILENT} one before", 2.1, partial(sent_instead, _as_before))
 
@@ -67,6 +73,28 @@ def _worth(of_first: bool, part: Part) -> Ints:
     first = (flat * (before < 0)).reshape(read.spikes.shape)
     first[:, 0] = 0  # the d of the first step stands there from the start on
     return np.where(reached(part, first.sum(axis=1)), UNSAID, sent_more(part, read, more))
+
+
+def _latched(n: int, part: Part) -> Ints:
+    """What a dense delivers when each row of a tile of n x n weights counts with the d that it had a step before, one
+    tile of inputs after the other; that of the first tile is not known.
+    """
+    read = read_of(part)
+    if read.q.weights.ndim != 2 or getattr(read.q, "pooled", False) or len(read.d) < 2:
+        return part.right
+    inputs, shape = read.codes[0].size, read.codes.shape[1:]
+    d = np.broadcast_to(read.d, (len(read.d), *shape)).reshape(len(read.d), -1)
+    own = np.arange(inputs)
+    last = (inputs - 1) // n * n  # where the last tile begins; of what it lacks the one before stays
+    behind = np.where(last + own < inputs, last + own, last + own - n)
+    before = np.where(own >= n, own - n, behind)
+    late = np.concatenate([d[-1:, np.maximum(before, 0)], d[:-1]]) - d
+    more = read.spikes * late.reshape(len(d), *shape)
+    found = sent_more(part, read, more)
+    first = (part.places["channel"] < n) & reached(
+        part, (read.spikes[:, 0] & (own < n).reshape(shape)).astype(np.int64)
+    )
+    return np.where(first, UNSAID, found)
 
 
 def _again(z: Ints) -> Ints:

@@ -47,9 +47,10 @@ def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
     for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
+    held = "sees outside of the source what it saw at that place of its kernel last", 2.0, _held
     of_channel = "takes the weight that its channel has in the source, not in its group", 2.0, _of_source_channel
     beyond = (*crossing(), *_one_more(), *told())
-    for words, dear, change in (*beyond, *bounded(), *rings(), of_channel):
+    for words, dear, change in (*beyond, *bounded(), *rings(), held, of_channel):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in beyond:
         text = f"in yours a window {words}{OF_ITS_OWN}"
@@ -133,6 +134,7 @@ def _turning() -> Iterator[Move]:
             yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
         yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
     yield "sees rows and columns exchanged", 2.2, _transposed
+    yield "has as many kernel rows as there are columns, and columns as there are rows", 2, _of_other_kernel
     yield "reads its weights in turn at places inside of the source alone", 2, _in_turn
     yield from grouped()
     for n in TILES:
@@ -166,8 +168,17 @@ def _in_turn(taps: Taps) -> Taps:
     _, inputs, kh, kw = taps.sizes
     shape = (*taps.there.shape[:3], inputs, kh, kw)
     there = np.broadcast_to(taps.there, shape).reshape(*shape[:3], -1)
-    at = (np.cumsum(there, axis=-1) - there).reshape(shape)
+    at: Ints = (np.cumsum(there, axis=-1) - there).reshape(shape)
     return taps.but(weight=taps.o * inputs * kh * kw + at)
+
+
+def _of_other_kernel(taps: Taps) -> Taps:
+    """Weights one after another at places of a kernel whose numbers of rows and columns are exchanged."""
+    _, _, kh, kw = taps.sizes
+    r, c = np.divmod(taps.r * kw + taps.c, kh)
+    dy, dx = taps.dilation
+    moved = taps.but(y=taps.y + (r - taps.r) * dy, x=taps.x + (c - taps.c) * dx)
+    return moved.but(there=moved.inside_y & moved.inside_x)
 
 
 def _transposed(taps: Taps) -> Taps:
@@ -234,6 +245,17 @@ def _of_kernel_modulo(n: int, taps: Taps) -> Taps:
     """Weights whose place in the kernel has too few bits."""
     _, inputs, kh, kw = taps.sizes
     return taps.but(weight=(taps.o * inputs + taps.i) * kh * kw + (taps.r * kw + taps.c) % n)
+
+
+def _held(taps: Taps) -> Taps:
+    """Outside of the source what the window before saw at the same place of the kernel; before all it is not known."""
+    shape = np.broadcast_shapes(taps.there.shape, taps.y.shape, taps.x.shape)
+    flat = (shape[0], shape[1] * shape[2], *shape[3:])
+    there, y, x = (np.broadcast_to(own, shape).reshape(flat) for own in (taps.there, taps.y, taps.x))
+    last = np.maximum.accumulate(np.where(there, np.arange(flat[1])[:, None, None, None], -1), axis=1)
+    at = np.maximum(last, 0)
+    y, x = (np.take_along_axis(own, at, axis=1).reshape(shape) for own in (y, x))
+    return taps.but(y=y, x=x, there=taps.there | (last >= 0).reshape(shape)).unknown((last < 0).reshape(shape))
 
 
 def _of_source_channel(taps: Taps) -> Taps:
