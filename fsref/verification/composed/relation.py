@@ -63,11 +63,12 @@ class Part(Brief):
         return np.asarray(missed & (unlike | ~said))
 
     def within(self, result: Ints) -> Mask:
-        """In which rows a result is one that accumulators hold: at their ends any that goes far enough is given."""
+        """In which rows a result lies between the ends of accumulators, at which any that goes far enough is given."""
         if self.beside is None or self.scene.bits is None or self.scene.bits[1] != "saturate":
             return np.ones(len(result), np.bool_)
-        whole = self.beside + result
-        return np.asarray(held(self.scene, whole) == whole)
+        both = [self.beside + result + by for by in (-1, 1)]
+        found: Mask = np.logical_and.reduce([held(self.scene, whole) == whole for whole in both])
+        return found
 
     def settled(self, result: Ints) -> Ints:
         """A result; UNSAID where it is beyond the ends of accumulators that saturate, or what is added may be on the
