@@ -1,5 +1,5 @@
-"""Weights that are read at other addresses of one memory, in which those of all projections lie one behind the other
-(CONFORM-7).
+"""Weights that are read at other addresses of a memory, in which those of all projections lie one behind the other, or
+of several, which take outputs in turn (CONFORM-7).
 """
 
 from __future__ import annotations
@@ -44,13 +44,15 @@ SIZES: Mapping[str, tuple[str, ...]] = {  # how far apart weights may be read, i
 ROUNDED = (2, 4, 8, 16, 32, 64)  # to whose multiples a pitch may be rounded up
 BITS = range(3, 17)  # of addresses
 NOWHERE = -(2**40)
+BANKS = (1, 2, 4, 8)  # memories that take outputs in turn
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lying(Brief):
     """Where the weights (O, I, kh, kw) of a projection, of `rank` dimensions, lie: from `base` on, in `groups`, read
     from a source of so many channels and neurons; where those of the projections before and behind begin, of the first
-    one of its kind that joins the same two populations, and of the one before where that has the same source.
+    one of its kind that joins the same two populations, and of the one before where that has the same source. Of
+    several memories one, in which lies one output of `banks`, that of number `bank` first.
     """
 
     shape: tuple[int, ...]
@@ -63,6 +65,9 @@ class Lying(Brief):
     behind: int
     first: int
     held: int
+    outputs: int
+    banks: int = 1
+    bank: int = 0
 
     def size(self, name: str) -> int:
         """The product of sizes, by its words."""
@@ -92,8 +97,11 @@ Place = Callable[[Lying], Ints]  # absolute addresses (O, I, kh, kw)
 
 def addressed_otherwise() -> Iterator[Change]:
     """Weights that are read at other addresses."""
-    for words, dear, place in (*_pitches(), *_tiles(), *bases()):
-        yield Change(f"in yours {words}", dear, partial(_read, place))
+    for words, dear, place in _tiles():
+        yield Change(f"in yours {words}", dear, partial(_read, place, 1))
+    for (words, dear, place), banks in product((*_pitches(), *bases(), OF_SOURCE), BANKS):
+        in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
+        yield Change(f"in yours {words}{in_turn}", dear + (banks > 1) / 10, partial(_read, place, banks))
 
 
 def _pitches() -> Iterator[tuple[str, float, Place]]:
@@ -106,6 +114,8 @@ def _pitches() -> Iterator[tuple[str, float, Place]]:
     for axis, name in enumerate(AXES[:3]):
         words = f"the address of a weight rises with each {name} by what is right, rounded up to a power of two"
         yield words, 2.3, partial(_rounded, axis, 0)
+    for words, axis in (("as many columns as rows", 2), ("as many rows as columns", 3)):
+        yield f"weights are read as if kernels had {words}", 2.1, partial(_shaped, axis)
     for size in SIZES:
         yield f"the address of a weight rises by {size} with each group", 2.3, partial(_grouped, size)
 
@@ -152,6 +162,13 @@ def _pitched(axis: int, size: str, own: Lying) -> Ints:
     return own.base + own.addresses + at * (own.size(size) - pitches[axis])
 
 
+def _shaped(axis: int, own: Lying) -> Ints:
+    """A kernel has one of its sizes along rows and columns."""
+    n = own.shape[axis]
+    o, i, r, c = own.at
+    return own.base + ((o * own.shape[1] + i) * n + r) * n + c
+
+
 def _grouped(size: str, own: Lying) -> Ints:
     per_group = own.shape[0] // own.groups
     group = own.at[0] // per_group
@@ -162,6 +179,21 @@ def _tiled(axis: int, n: int, times: int, size: str, own: Lying) -> Ints:
     """Tiles of places along an axis, of outputs those of a group, begin elsewhere."""
     at = own.at[axis] % (own.shape[0] // own.groups) if axis == 0 else own.at[axis]
     return own.base + own.addresses + at // n * (times * own.size(size) - n * own.pitches[axis])
+
+
+def _of_source(own: Lying) -> Ints:
+    """The input is the channel of the source; what lies behind the projection is not known."""
+    outputs = own.at[0] * own.banks + own.bank
+    first = outputs // (own.outputs // own.groups) * own.shape[1] if own.rank == 4 else 0 * outputs
+    address = own.addresses + first * own.pitches[1]
+    return np.where(address < own.addresses.size, own.base + address, NOWHERE)
+
+
+OF_SOURCE: tuple[str, float, Place] = (
+    "the input of a weight is the channel of the source, not of its group",
+    2,
+    _of_source,
+)
 
 
 def _off(by: int, own: Lying) -> Ints:
@@ -191,52 +223,60 @@ def _kept(own: Lying) -> Ints:
     return np.where(own.addresses < before, own.before, own.base) + own.addresses
 
 
-@lru_cache(maxsize=16)
-def _memory(net: Network) -> tuple[Ints, Mapping[str, int]]:
-    """The weights of all projections, one behind the other in their order, and where those of each begin."""
-    named = net.named_projections
-    ends = np.cumsum([0, *(q.weights.size for q in named.values())])
-    return (
-        np.concatenate([q.weights.astype(np.int64).ravel() for q in named.values()]),
-        dict(zip(named, map(int, ends), strict=False)),
-    )
+@lru_cache(maxsize=32)
+def _memory(net: Network, banks: int = 1, bank: int = 0) -> tuple[Ints, Mapping[str, int]]:
+    """The weights of all projections, one behind the other in their order, and where those of each begin; of several
+    memories those of one, UNSAID at the end of a projection of which others have an output more.
+    """
+    named, rows = net.named_projections, []
+    for q in named.values():
+        more = len(q.weights[::banks]) - len(q.weights[bank::banks])
+        filled = np.full((more, *q.weights.shape[1:]), UNSAID)
+        rows.append(np.concatenate([q.weights[bank::banks].astype(np.int64), filled]).ravel())
+    ends = np.cumsum([0, *(each.size for each in rows)])
+    return np.concatenate(rows), dict(zip(named, map(int, ends), strict=False))
 
 
 @lru_cache(maxsize=64)
-def lying(net: Network, name: str) -> Lying:
-    """Where the weights of a projection lie, those of a gate as (C, 1, 1, 1)."""
-    q, (memory, bases) = net.named_projections[name], _memory(net)
+def lying(net: Network, name: str, banks: int = 1, bank: int = 0) -> Lying:
+    """Where the weights of a projection lie, those of a gate as (C, 1, 1, 1); of several memories in one."""
+    q, (memory, bases) = net.named_projections[name], _memory(net, banks, bank)
     begins = [*bases.values()]
     n = [*bases].index(name)
     before, behind = begins[max(n - 1, 0)], (*begins, len(memory))[n + 1]
-    source, shape = net[q.source], (*q.weights.shape, 1, 1, 1)[:4]
+    source, (outputs, *sizes) = net[q.source], (*q.weights.shape, 1, 1, 1)[:4]
     twin = next(one for one, other in net.named_projections.items() if _joins(other) == _joins(q))
     same = net.named_projections[twin].weights.shape == q.weights.shape
     first = bases[twin] if same else NOWHERE  # how other shapes lie is not known
     held = before if [*net.named_projections.values()][max(n - 1, 0)].sources == q.sources else begins[n]
-    groups, base = getattr(q, "groups", 1), begins[n]
-    return Lying(shape, q.weights.ndim, groups, source.shape[0], source.neurons, base, before, behind, first, held)
+    groups, base, shape = getattr(q, "groups", 1), begins[n], (len(range(bank, outputs, banks)), *sizes)
+    own = shape, q.weights.ndim, groups, source.shape[0], source.neurons
+    return Lying(*own, base, before, behind, first, held, outputs, banks, bank)
 
 
 def _joins(q: Projection) -> tuple[type[Projection], str, str]:
     return type(q), q.source, q.target
 
 
-def read_at(net: Network, address: Ints) -> tuple[Ints, Mask]:
+def read_at(net: Network, address: Ints, banks: int = 1, bank: int = 0) -> tuple[Ints, Mask]:
     """What stands at absolute addresses, and where it is known: not beyond all weights."""
-    memory, _ = _memory(net)
+    memory, _ = _memory(net, banks, bank)
     there = (address >= 0) & (address < len(memory))
-    return memory[np.where(there, address, 0)] * there, there
+    found = memory[np.where(there, address, 0)]
+    there &= found != UNSAID
+    return np.where(there, found, 0), there
 
 
-def _read(place: Place, part: Part) -> Ints:
+def _read(place: Place, banks: int, part: Part) -> Ints:
     """What is delivered by the weights at other addresses; nothing is said where one that is not known is used."""
     read, net = read_of(part), part.scene.net
-    own = lying(net, part.of)
-    address = np.broadcast_to(place(own), own.shape)
-    if (address == own.base + own.addresses).all():
+    weights, there = np.zeros_like(read.weights), np.ones(read.weights.shape, np.bool_)
+    for bank in range(min(banks, len(weights))):
+        own = lying(net, part.of, banks, bank)
+        address = np.broadcast_to(place(own), own.shape)
+        weights[bank::banks], there[bank::banks] = read_at(net, address, banks, bank)
+    if there.all() and (weights == read.weights).all():
         return part.right
-    weights, there = read_at(net, address)
     found = delivered(part, read.by(weights), read.codes)
     if there.all():
         return found

@@ -48,9 +48,8 @@ def windows_otherwise() -> Iterator[Change]:
     for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
     held = "sees outside of the source what it saw at that place of its kernel last", 2.0, _held
-    of_channel = "takes the weight that its channel has in the source, not in its group", 2.0, _of_source_channel
     beyond = (*crossing(), *_one_more(), *told())
-    for words, dear, change in (*beyond, *bounded(), *rings(), held, of_channel):
+    for words, dear, change in (*beyond, *bounded(), *rings(), held):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in beyond:
         text = f"in yours a window {words}{OF_ITS_OWN}"
@@ -256,14 +255,6 @@ def _held(taps: Taps) -> Taps:
     at = np.maximum(last, 0)
     y, x = (np.take_along_axis(own, at, axis=1).reshape(shape) for own in (y, x))
     return taps.but(y=y, x=x, there=taps.there | (last >= 0).reshape(shape)).unknown((last < 0).reshape(shape))
-
-
-def _of_source_channel(taps: Taps) -> Taps:
-    """Weights of the channel of the source, where those of its group are meant; what lies behind all is not known."""
-    _, inputs, kh, kw = taps.sizes
-    weight = ((taps.o * inputs + taps.channel) * kh + taps.r) * kw + taps.c
-    unknown = weight >= taps.q.weights.size
-    return taps.but(weight=np.where(unknown, 0, weight)).unknown(unknown & taps.there)
 
 
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
