@@ -163,7 +163,7 @@ def _driven(
         behind = not alone and len(before) > 1 and not first.case.protocol
         others = evidence.others(first) if alone else before[:-1] or before
         if not hints.explained and (behind or otherwise(drive, first.case, others)):
-            hints = replace(hints, hints=(STANDS, *hints.hints))
+            hints = replace(hints, hints=(*hints.hints, STANDS))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 

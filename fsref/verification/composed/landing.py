@@ -19,6 +19,7 @@ from fsref.law.projections import Conv2d, Dense
 from fsref.tables import Brief
 from fsref.verification.composed.addresses import Pitches, pitches
 from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.placing import ALONE, BANKS, CHANNELS
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.scene import Scene
 
@@ -28,7 +29,7 @@ Grid: TypeAlias = Callable[[Ints, int], tuple[NDArray[np.bool_], Ints]]  # wheth
 Parted: TypeAlias = Callable[[Ints, int, int], tuple[Ints, Ints]]  # of channels, inputs of a group, and groups
 Split: TypeAlias = Callable[[Ints, int, int], Ints]
 FIELDS = range(1, 7)  # bits of the place of a spike
-CHANNELS: tuple[tuple[str, Split | None, Split | None], ...] = (
+PARTED: tuple[tuple[str, Split | None, Split | None], ...] = (
     ("input c mod G of group c / G", lambda c, i, g: c // g, lambda c, i, g: c % g),
     ("input c / G of group c mod G", lambda c, i, g: c % g, lambda c, i, g: c // g),
     ("of group c / G", lambda c, i, g: c // g, None),
@@ -40,7 +41,6 @@ CHANNELS: tuple[tuple[str, Split | None, Split | None], ...] = (
 )
 SIDES = ("left", "right", "top", "bottom")
 MODES: tuple[tuple[str, float, str], ...] = (
-    ("runs on at the address there", 0.0, "on"),
     ("comes in again at the other end", 0.2, "around"),
     ("counts in the last one before", 0.2, "clip"),
 )
@@ -138,13 +138,18 @@ class Landing(Brief):
     outputs: int = 0  # and outputs of a group,
     reached: tuple[int, int] = (0, 0)  # and rows and columns of the target
     parted: Parted = _parted  # of which group a channel is which input
+    banks: int = 1  # memories in which channels of the target lie in turn
+    further: int = 0  # columns right of the target that are there, too
+    alone: int | None = None  # the one output of which all this is so
 
     def but(self, **other: Any) -> Landing:
         """The same with something else."""
         return replace(self, **other)
 
-    def table(self) -> Ints:
-        """What a code of 1 of each neuron of the source adds to each of the target, (N, O * H * W)."""
+    def table(self, alone: int | None = None) -> Ints:
+        """What a code of 1 of each neuron of the source adds to each of the target, (N, O * H * W), what is meant for
+        one output alone or all.
+        """
         q, (_, height, width) = self.q, self.target
         outputs, inputs, kh, kw = q.weights.shape
         per_group = outputs // q.groups
@@ -153,10 +158,11 @@ class Landing(Brief):
         on_y, oy = self._along(0, self.y[:, None, None, None] + q.padding[0] - r * q.dilation[0], height)
         on_x, ox = self._along(1, self.x[:, None, None, None] + q.padding[1] - s * q.dilation[1], width)
         o = g * per_group + k
-        kept = self.there[:, None, None, None] & on_y & on_x & (o < outputs)
-        to, weight = (o * height + oy) * width + ox, ((o * inputs + i) * kh + r) * kw + s
-        n, to, weight, kept = np.broadcast_arrays(n, to, weight, kept)
-        kept = kept & (to >= 0) & (to < outputs * height * width)
+        kept = self.there[:, None, None, None] & on_y & on_x & (o < outputs) & (True if alone is None else o == alone)
+        turn, place = np.divmod((o // self.banks * height + oy) * width + ox, height * width)
+        to, weight = (turn * self.banks + o % self.banks, place), ((o * inputs + i) * kh + r) * kw + s
+        n, c, place, weight, kept = np.broadcast_arrays(n, *to, weight, kept)
+        kept, to = kept & (c >= 0) & (c < outputs), c * height * width + place
         found = np.zeros((len(self.c), outputs * height * width), np.int64)
         np.add.at(found, (n[kept], to[kept]), q.weights.astype(np.int64).ravel()[weight[kept]])
         return found
@@ -166,7 +172,7 @@ class Landing(Brief):
         on, to = self.grids[axis](at, self.q.stride[axis])
         low, high = (("top", "bottom"), ("left", "right"))[axis]
         reached = self.reached[axis]
-        inside = (to >= 0) & (to < reached)
+        inside = (to >= 0) & (to < reached + axis * self.further)
         before, behind = (at < 0) & (low in self.beyond), (to >= size) & (high in self.beyond)
         if self.mode == "around":
             to = np.where(before | behind, to % size, to)
@@ -175,30 +181,53 @@ class Landing(Brief):
         return on & (inside | before | behind), to
 
 
+Landed: TypeAlias = tuple[str, float, Callable[[Landing], Landing]]
+
+
 def lands_otherwise() -> Iterator[Change]:
     """Spikes that land elsewhere."""
     for words, dear, change in _landings():
         yield Change(f"in yours {words}", dear, partial(_landed, change))
 
 
-def _landings() -> Iterator[tuple[str, float, Callable[[Landing], Landing]]]:
+def _landings() -> Iterator[Landed]:
+    """Where spikes land, in words, how dear these are, and how."""
     for words, dear, grid in GRIDS:
         yield words, dear, partial(Landing.but, grids=(grid, grid))
         yield f"{words}, of rows", dear + 0.2, partial(Landing.but, grids=(grid, _exact))
         yield f"{words}, of columns", dear + 0.2, partial(Landing.but, grids=(_exact, grid))
     for (where, dear, sides), (what, far, mode) in product(BORDERS, MODES):
         yield f"what is delivered {where} {what}", dear + far, partial(Landing.but, beyond=sides, mode=mode)
+    for (where, dear, sides), banks in product(BORDERS, BANKS):
+        yield from _running(f"what is delivered {where} runs on at the address there", dear, banks, beyond=sides)
+    for banks in BANKS:
+        yield from _running(
+            "what is delivered one column right of the target runs on at the address there", 1.9, banks, further=1
+        )
     for pitch in pitches():
         yield f"the place of a spike is told from its address as if {pitch.text}", pitch.dear, partial(_told, pitch)
     for bits, fields in product(FIELDS, (("row",), ("column",), ("channel",), ("row", "column"))):
         words = " and ".join(f"the {field}" for field in fields)
         yield f"{words} of a spike wraps at {bits} bits", 2.2, partial(_fields, fields, (1 << bits) - 1)
-    for words, group, place in CHANNELS:
+    for words, group, place in PARTED:
         yield f"a channel c of the source is {words}", 2.1, partial(_channels, group, place)
     yield from _bounds()
 
 
-def _bounds() -> Iterator[tuple[str, float, Callable[[Landing], Landing]]]:
+def _running(words: str, dear: float, banks: int, **other: Any) -> Iterator[Landed]:
+    """What runs on at the address there, in one memory or several, and of one output alone."""
+    if banks > 1:
+        words, dear = f"{words}, channels in {banks} memories in turn", dear + 0.1
+    yield words, dear, partial(Landing.but, banks=banks, **other)
+    for output in CHANNELS:
+        yield (
+            f"{words}, of channel {output} alone",
+            dear + ALONE,
+            partial(Landing.but, banks=banks, alone=output, **other),
+        )
+
+
+def _bounds() -> Iterator[Landed]:
     """Loops that end where others do."""
     yield "as many kernel rows are visited as there are kernel columns", 2, lambda own: _of_kernel(own, 1, 1)
     yield "as many kernel columns are visited as there are kernel rows", 2, lambda own: _of_kernel(own, 0, 0)
@@ -293,7 +322,8 @@ def _landed(change: Callable[[Landing], Landing], part: Part) -> Ints | None:
     if known is None:
         return None
     right, table = known
-    more = change(right).table() - table
+    wrong = change(right)
+    more = wrong.table(wrong.alone) - (table if wrong.alone is None else right.table(wrong.alone))
     if not more.any():
         return part.right
     codes = scene.codes[q.source]
