@@ -61,7 +61,7 @@ def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], 
     def gives(part: Part) -> Ints | None:
         held = _on_the_way(part.scene, first)
         idle = of is not None and bool((of(held) == held).all())
-        return part.right if idle else _opened(part, rule, first)
+        return part.right if idle else _either(part, rule, first)
 
     return Change(text, dear, gives, partial(_ruled_out, rule, first))
 
@@ -70,19 +70,27 @@ def _ruled_out(rule: Rule, first: bool, part: Part) -> bool:
     """Whether one row that is wrong is not what follows when each addition is made by a rule, or has too many to be
     followed for each rule.
     """
-    if (one := _one_wrong(part)) is None:
-        return False
-    steps, bias, seen = one
-    if len(steps) > FOLLOWED:
-        return True
-    v = bias if first else 0 * bias
-    for more in steps:
-        v = rule(v, more)
-    return bool(held(part.scene, v if first else v + bias) != seen)
+    found = []
+    for together in _orders(part.scene):
+        if (one := _one_wrong(part, together)) is None:
+            return False
+        steps, bias, seen = one
+        if len(steps) > FOLLOWED:
+            return True
+        v = bias if first else 0 * bias
+        for more in steps:
+            v = held(part.scene, rule(v, more))
+        found.append(bool(held(part.scene, v if first else v + bias) != seen))
+    return all(found)
+
+
+def _orders(scene: Scene) -> tuple[bool, ...]:
+    """Whether what several projections deliver is added step by step `together`: where one ends alone, it is."""
+    return (True, False) if len(scene.into) > 1 else (True,)
 
 
 @lru_cache(maxsize=16)
-def _one_wrong(part: Part) -> tuple[Ints, Ints, Ints] | None:
+def _one_wrong(part: Part, together: bool = True) -> tuple[Ints, Ints, Ints] | None:
     """Of a row that is wrong, one with the fewest additions: what is added (N, 1), none of it 0, its bias (1,) and what
     was seen (1,); None where there is none, or additions are not followed.
     """
@@ -93,7 +101,7 @@ def _one_wrong(part: Part) -> tuple[Ints, Ints, Ints] | None:
     for some in _few(scene):
         end = begin + some.count * p.neurons
         wrong = np.flatnonzero(part.wrong & (begin <= at) & (at < end))
-        if len(wrong) and (steps := additions(some, True)):
+        if len(wrong) and (steps := additions(some, together)):
             values = np.stack(steps).reshape(len(steps), -1)[:, at[wrong] - begin]
             one = int(np.count_nonzero(values, axis=0).argmin())
             row, own = wrong[one : one + 1], values[:, one]
@@ -127,6 +135,18 @@ def _on_the_way(scene: Scene, first: bool) -> Ints:
     return every[np.linspace(0, len(every) - 1, min(len(every), WAY)).astype(np.intp)]
 
 
+def _either(part: Part, rule: Rule, first: bool) -> Ints | None:
+    """The opening when each addition is made by a rule; nothing is said where the order of additions matters: steps or
+    projections first. None where they are not followed.
+    """
+    if _adding(part.scene) is None:
+        return None
+    known = [_opened(part, rule, first, together) for together in _orders(part.scene)]
+    if (one := known[0]) is None or (other := known[-1]) is None:
+        return None
+    return np.where(one == other, one, UNSAID)
+
+
 def _opened(part: Part, rule: Rule, first: bool, together: bool = True) -> Ints | None:
     """The opening when each addition is made by a rule, from the bias on or with it last, those of all projections
     `together`, step by step, or one projection after the other; None where that is much.
@@ -153,25 +173,19 @@ def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool, together: boo
     steps, bias = additions(scene, together), p.bias_map + 0 * scene.codes[p.name]
     v = bias if first else 0 * bias
     for more in steps:
-        v = np.where(more != 0, rule(v, more), v)
+        v = np.where(more != 0, held(scene, rule(v, more)), v)
     return (v if first else v + bias) if steps else None
 
 
 def _begins_anew(part: Part) -> Ints | None:
-    """A sum of 0 is taken for one that has not begun; nothing is said where the order of additions matters: steps or
-    projections first. None where they are not followed.
-    """
-    if (p := _adding(part.scene)) is None:
-        return None
-    orders = (True, False) if len(part.scene.into) > 1 else (True,)
-    found = [_opened(part, partial(_anew, p.bias_map), True, together) for together in orders]
-    known = [v for v in found if v is not None]
-    return np.where(known[0] == known[-1], known[0], UNSAID) if len(known) == len(found) else None
+    """A sum of 0 is taken for one that has not begun."""
+    p = _adding(part.scene)
+    return None if p is None else _either(part, partial(_anew, p.bias_map), True)
 
 
 def _never_anew(part: Part) -> bool:
-    """The same of one row that is wrong, of one projection: the order of several is not known."""
-    one = None if len(part.scene.into) > 1 else _one_wrong(part)
+    """The same of one row that is wrong."""
+    one = _one_wrong(part)
     return one is not None and _ruled_out(partial(_anew, one[1]), True, part)
 
 

@@ -1,4 +1,6 @@
-"""Addresses of a memory (C, H, W) as they are made with another pitch of rows or channels (CONFORM-7)."""
+"""Addresses of a memory (C, H, W) as they are made with another pitch of rows or channels, or of something else
+(CONFORM-7).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fsref.law.populations import Shape
 from fsref.tables import Brief
 
 ROUNDED = (2, 4, 8, 16, 32)  # to whose multiples a pitch may be rounded up
 Pitch: TypeAlias = Callable[[int, Shape, Shape], int]  # from the right one, the own shape and the one beside it
+
+
+Address: TypeAlias = Callable[[Shape, Shape], NDArray[np.intp]]  # by neuron, from its shape and the one beside it
+ADDRESSES: tuple[tuple[str, float, Address], ...] = (
+    ("its neuron", 2, lambda own, by: np.arange(int(np.prod(own)))),
+    ("its channel", 2, lambda own, by: _places(own)[0]),
+    ("its row", 2.2, lambda own, by: _places(own)[1]),
+    ("its column", 2.2, lambda own, by: _places(own)[2]),
+    ("its place in its channel", 2.1, lambda own, by: np.arange(int(np.prod(own))) % (own[1] * own[2])),
+    ("the first place of its channel", 2, lambda own, by: _places(own)[0] * (by[1] * by[2])),
+    ("its channel times the places of a channel", 2.3, lambda own, by: _places(own)[0] * (own[1] * own[2])),
+    ("its neuron modulo the number of channels", 2.2, lambda own, by: np.arange(int(np.prod(own))) % own[0]),
+    ("its neuron modulo the number of factors", 2.2, lambda own, by: np.arange(int(np.prod(own))) % int(np.prod(by))),
+    ("its neuron, channels last", 2.2, lambda own, by: _channels_last(own)),
+    ("its neuron, rows and columns exchanged", 2.2, lambda own, by: _exchanged(own)),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,3 +102,19 @@ def _by_rows(right: int, own: Shape, other: Shape) -> int:
 
 def _other(right: int, own: Shape, other: Shape) -> int:
     return other[2] if right == own[2] else other[1] * other[2]
+
+
+def _places(shape: Shape) -> NDArray[np.intp]:
+    return np.indices(shape).reshape(3, -1)
+
+
+def _channels_last(shape: Shape) -> NDArray[np.intp]:
+    c, y, x = _places(shape)
+    found: NDArray[np.intp] = (y * shape[2] + x) * shape[0] + c
+    return found
+
+
+def _exchanged(shape: Shape) -> NDArray[np.intp]:
+    c, y, x = _places(shape)
+    found: NDArray[np.intp] = (c * shape[2] + x) * shape[1] + y
+    return found

@@ -9,12 +9,12 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Gate
+from fsref.verification.composed.addresses import ADDRESSES, Address
 from fsref.verification.composed.delivering import TIMES
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.happening import Meant, happening, those
@@ -28,20 +28,6 @@ from fsref.verification.stale_causes import in_order
 
 DEAREST = 2.3  # words of what else happens, of the spikes of a factor
 Given: TypeAlias = Callable[[Scene, Gate], dict[str, Ints]]  # operands of a gate that are others
-Address: TypeAlias = Callable[[Shape, Shape], NDArray[np.intp]]  # by neuron, from the shapes of the source and factor
-ADDRESSES: tuple[tuple[str, float, Address], ...] = (
-    ("its neuron", 2, lambda own, by: np.arange(int(np.prod(own)))),
-    ("its channel", 2, lambda own, by: _places(own)[0]),
-    ("its row", 2.2, lambda own, by: _places(own)[1]),
-    ("its column", 2.2, lambda own, by: _places(own)[2]),
-    ("its place in its channel", 2.1, lambda own, by: np.arange(int(np.prod(own))) % (own[1] * own[2])),
-    ("the first place of its channel", 2, lambda own, by: _places(own)[0] * (by[1] * by[2])),
-    ("its channel times the places of a channel", 2.3, lambda own, by: _places(own)[0] * (own[1] * own[2])),
-    ("its neuron modulo the number of channels", 2.2, lambda own, by: np.arange(int(np.prod(own))) % own[0]),
-    ("its neuron modulo the number of factors", 2.2, lambda own, by: np.arange(int(np.prod(own))) % int(np.prod(by))),
-    ("its neuron, channels last", 2.2, lambda own, by: _channels_last(own)),
-    ("its neuron, rows and columns exchanged", 2.2, lambda own, by: _exchanged(own)),
-)
 
 
 def factors_otherwise() -> Iterator[tuple[str, float, Given]]:
@@ -70,22 +56,6 @@ def factors_otherwise() -> Iterator[tuple[str, float, Given]]:
             spike, of = f"a spike{meant.text} {what}", partial(_times, times, meant)
             yield f"{spike}, of its factor", dear + meant.dear + 0.1, partial(_sent, of, False)
             yield f"{spike}, of its source and of its factor", dear + meant.dear + 0.1, partial(_sent, of, True)
-
-
-def _places(shape: Shape) -> NDArray[np.intp]:
-    return np.indices(shape).reshape(3, -1)
-
-
-def _channels_last(shape: Shape) -> NDArray[np.intp]:
-    c, y, x = _places(shape)
-    found: NDArray[np.intp] = (y * shape[2] + x) * shape[0] + c
-    return found
-
-
-def _exchanged(shape: Shape) -> NDArray[np.intp]:
-    c, y, x = _places(shape)
-    found: NDArray[np.intp] = (c * shape[2] + x) * shape[1] + y
-    return found
 
 
 def _addressed(address: Address, scene: Scene, gate: Gate) -> dict[str, Ints]:

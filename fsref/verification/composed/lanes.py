@@ -14,13 +14,35 @@ from numpy.typing import NDArray
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import delivered, read_of
 from fsref.verification.composed.memory import TILES
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.relation import UNSAID, Change, Part
 
 Meant: TypeAlias = Callable[[NDArray[np.intp], int], NDArray[np.bool_]]  # of outputs of a group, and how many it has
+Pitch: TypeAlias = Callable[[int, int], int]  # from how many outputs there are, and how many make a word
+
+
+def _up(count: int, n: int) -> int:
+    return -(-count // n) * n
+
+
+def _down(count: int, n: int) -> int:
+    return count // n * n
+
+
+def _as_is(count: int, n: int) -> int:
+    return count
+
+
 GETS: tuple[tuple[str, float, int | None], ...] = (
     ("gets nothing", 0.0, None),
     ("has the weights of the output before", 0.3, -1),
     ("has the weights of the next output", 0.3, 1),
+)
+
+
+PITCHES: tuple[tuple[str, tuple[Pitch, Pitch]], ...] = (  # how far apart inputs lie, and are read
+    ("with whole words alone", (_up, _down)),
+    ("as if they filled them", (_up, _as_is)),
+    ("as if they began new ones", (_as_is, _up)),
 )
 
 
@@ -31,9 +53,52 @@ def lanes_otherwise() -> Iterator[Change]:
         yield Change(words, 2, partial(_gets, None, partial(_last, n)))
         words = f"in yours a last tile of fewer than {n} outputs of a group has the weights of the last {n}"
         yield Change(words, 2.7, partial(_of_last, n))
+        words = f"in yours outputs of each tile of {n} have the weights of those as far from its other end"
+        yield Change(f"{words}, 0 where there is none", 2, partial(_turned, n, 0), unsaid=0.9)
+        yield Change(words, 2.1, partial(_turned, n, None), unsaid=0.9)
+        words = f"in yours weights lie input by input, outputs in words of {n}, and are read"
+        for how, pitch in PITCHES:
+            yield Change(f"{words} {how}", 2.2, partial(_by_input, n, *pitch), unsaid=0.9)
         for lane, (what, far, by) in ((lane, get) for lane in sorted({0, 1, n // 2, n - 1}) for get in GETS):
             text = f"in yours output {lane} of each tile of {n} outputs of a group {what}"
             yield Change(text, 2.3 + far, partial(_gets, by, partial(_lane, n, lane)))
+
+
+def _turned(n: int, beyond: int | None, part: Part) -> Ints:
+    """What is delivered when outputs of a tile have each other's weights; it is not known what others get that have
+    none, or it is said.
+    """
+    read = read_of(part)
+    at = np.arange(len(read.weights))
+    other = at // n * n + n - 1 - at % n
+    there = other < len(at)
+    changed = read.weights[np.where(there, other, 0)] * there[:, None, None, None]
+    if (changed == read.weights).all():
+        return part.right
+    found = delivered(part, read.by(changed), read.codes)
+    alone = ~there[part.places["channel"]]
+    return found if beyond is not None else np.where(alone, UNSAID, found)
+
+
+def _by_input(n: int, lies: Pitch, reads: Pitch, part: Part) -> Ints:
+    """What a dense delivers whose inputs lie otherwise than they are read; 0 fills words, and behind all it is not known
+    what stands.
+    """
+    read = read_of(part)
+    if read.q.weights.ndim != 2:
+        return part.right
+    outputs, inputs = read.weights.shape[:2]
+    pitch, own = lies(outputs, n), reads(outputs, n)
+    if pitch == own:
+        return part.right
+    memory = np.zeros((inputs, pitch), np.int64)
+    memory[:, :outputs] = read.weights[:, :, 0, 0].T
+    at = np.arange(inputs) * own + np.arange(outputs)[:, None]
+    there = at < memory.size
+    weights = np.where(there, memory.ravel()[np.where(there, at, 0)], 0)
+    found = delivered(part, read.by(weights), read.codes)
+    unknown = delivered(part, read.by((~there).astype(np.int64)), (read.codes != 0).astype(np.int64)) > 0
+    return np.where(unknown, UNSAID, found)
 
 
 def _last(n: int, at: NDArray[np.intp], count: int) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Sources that a dense reads as if they lay otherwise (CONFORM-7)."""
+"""Sources that a dense reads, and its weights, as if they lay otherwise (CONFORM-7)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,37 @@ from functools import partial
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.verification.composed.addresses import Pitches, pitches
+from fsref.verification.composed.addresses import ADDRESSES, Address, Pitches, pitches
 from fsref.verification.composed.delivering import OF_ITS_OWN, delivered, reached, read_of
 from fsref.verification.composed.relation import UNSAID, Change, Part
 
 
 def lies_otherwise() -> Iterator[Change]:
-    """Spikes, and what they are worth, at other addresses of the source of a dense."""
+    """Weights, or spikes and what they are worth, at other addresses of the source of a dense."""
+    for words, dear, address in ADDRESSES:
+        yield Change(f"in yours a dense takes the weight at the address of {words}", dear, partial(_weighed, address))
     for pitch in pitches():
         text = f"in yours a dense reads its source as if {pitch.text}"
         yield Change(text, pitch.dear, partial(_read, pitch, False), unsaid=0.9)
         yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read, pitch, True), unsaid=0.9)
         text = f"{text}, and steps one behind the other"
         yield Change(text, pitch.dear + 0.3, partial(_read, pitch, True, of_steps=True), unsaid=0.9)
+
+
+def _weighed(address: Address, part: Part) -> Ints:
+    """What is delivered by the weights at other addresses of their output; those behind its last one are not known."""
+    read = read_of(part)
+    inputs = read.codes[0].size
+    if read.q.weights.shape != (len(read.weights), inputs):
+        return part.right
+    at = address(read.codes.shape[1:], part.scene.population.shape)
+    there = at < inputs
+    weights = read.weights[:, np.where(there, at, 0)] * there[:, None, None]
+    if (weights == read.weights).all():
+        return part.right
+    behind = np.broadcast_to(~there.reshape(read.codes.shape[1:]), read.codes.shape) * (read.codes != 0)
+    unknown = delivered(part, read.by(1 + 0 * weights), behind.astype(np.int64)) > 0
+    return np.where(unknown, UNSAID, delivered(part, read.by(weights), read.codes))
 
 
 def _read(pitch: Pitches, with_own_d: bool, part: Part, of_steps: bool = False) -> Ints:
