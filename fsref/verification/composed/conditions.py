@@ -83,6 +83,12 @@ def _behind(name: str, n: int, rows: Rows) -> Mask:
     return at >= (at + rows["ends"][name] + 1) // n * n
 
 
+def _whole(name: str, n: int, rows: Rows) -> Mask:
+    at, ends = rows["places"][name], rows["ends"][name]
+    found: Mask = (ends < n) & ((at + ends + 1) % n == 0)
+    return found
+
+
 def _from_last(name: str, n: int, rows: Rows) -> Mask:
     at = rows["places"][name]
     return at >= (at + rows["ends"][name]) // n * n
@@ -118,6 +124,8 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
     for n in (*MODULI, *LARGER[1:]):
         if (values >= (values + ends + 1) // n * n).all():
             yield Condition(f"in {name}s behind the last group of {n}", 2.4, partial(_behind, name, n))
+        if (values >= (values + ends + 1) - n).all() and not ((values + ends + 1) % n).any():
+            yield Condition(f"in the last {n} {name}s of whole groups alone", 2.3, partial(_whole, name, n))
         if (values >= (values + ends) // n * n).all():
             yield Condition(f"in a last group of {n} {name}s, whole or not", 2.6, partial(_from_last, name, n))
     if (values >= (values + ends + 1) // 2).all():

@@ -15,7 +15,7 @@ from fsref.verification.composed.where import Some
 
 # Of spikes that counters and queues hold.
 COUNTS = (*range(1, 9), 10, 12, 15, 16, 20, 24, 31, 32, 63, 64, 127, 128)
-EVERY = (2, 3, 4, 8, 16, 32, 64, 128, 256)
+EVERY = (2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 256)
 DEEP = (2, 3, 4)  # steps of pipelines
 BANKS, EACH = (2, 4, 8), (1, 2, 3, 4, 8)  # queues by the lowest bits of addresses, and spikes that each holds
 GROUPS = (2, 4, 8, 16, 32)  # of neighbours that share a register
@@ -75,6 +75,7 @@ def _of_neuron() -> Iterator[Meant]:
     yield Some(" that is the last of its neuron", 1.5, partial(_ranked, 1, True, exactly(0)))
     yield Some(" behind the first of its neuron", 1.9, partial(_ranked, 1, False, at_least(1)))
     yield Some(" of a neuron that fires in all steps", 1.8, lambda z: np.asarray(z.all(axis=1, keepdims=True)))
+    yield Some(" of a neuron that fires in the last step alone", 2, _in_the_last_alone)
     yield Some(" of a neuron that fires once", 2, partial(_counted, 1, exactly(1)))
     for n in (2, 3, 4, 7, 8):
         yield Some(f" behind the first {n} of its neuron", 2.2, partial(_ranked, 1, False, at_least(n)))
@@ -235,6 +236,10 @@ def _neighbour(by: int, test: Test, z: Ints) -> Mask:
 def _behind_its_silence(z: Ints) -> Mask:
     later = np.arange(z.shape[1]) > 0
     return _apart(1, 1, exactly(0), z) & later[:, None, None, None]
+
+
+def _in_the_last_alone(z: Ints) -> Mask:
+    return np.asarray(~z[:, :-1].any(axis=1, keepdims=True) & np.ones(z.shape[1], np.bool_)[:, None, None, None])
 
 
 def _behind_silence(z: Ints) -> Mask:

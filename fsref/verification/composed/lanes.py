@@ -81,8 +81,8 @@ def _turned(n: int, beyond: int | None, part: Part) -> Ints:
 
 
 def _by_input(n: int, lies: Pitch, reads: Pitch, part: Part) -> Ints:
-    """What a dense delivers whose inputs lie otherwise than they are read; 0 fills words, and behind all it is not known
-    what stands.
+    """What a dense delivers whose inputs lie otherwise than they are read; 0 fills words, and what stands behind all is
+    not known.
     """
     read = read_of(part)
     if read.q.weights.ndim != 2:

@@ -99,9 +99,12 @@ def addressed_otherwise() -> Iterator[Change]:
     """Weights that are read at other addresses."""
     for words, dear, place in _tiles():
         yield Change(f"in yours {words}", dear, partial(_read, place, 1))
-    for (words, dear, place), banks in product((*_pitches(), *bases(), OF_SOURCE), BANKS):
+    places = [(*each, False) for each in (*_pitches(), *bases(), OF_SOURCE)]
+    places += [(*each, True) for each in _pitches()]  # behind a projection others may lie otherwise
+    for (words, dear, place, alone), banks in product(places, BANKS):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
-        yield Change(f"in yours {words}{in_turn}", dear + (banks > 1) / 10, partial(_read, place, banks))
+        far = dear + (banks > 1) / 10 + alone / 20
+        yield Change(f"in yours {words}{in_turn}", far, partial(_read, place, banks, alone=alone))
 
 
 def _pitches() -> Iterator[tuple[str, float, Place]]:
@@ -170,7 +173,9 @@ def _shaped(axis: int, own: Lying) -> Ints:
 
 
 def _grouped(size: str, own: Lying) -> Ints:
-    per_group = own.shape[0] // own.groups
+    per_group, rest = divmod(own.outputs // own.groups, own.banks)
+    if rest:
+        return own.base + own.addresses  # groups that share rows
     group = own.at[0] // per_group
     return own.base + own.addresses + group * (own.size(size) - per_group * own.pitches[0])
 
@@ -267,13 +272,18 @@ def read_at(net: Network, address: Ints, banks: int = 1, bank: int = 0) -> tuple
     return np.where(there, found, 0), there
 
 
-def _read(place: Place, banks: int, part: Part) -> Ints:
-    """What is delivered by the weights at other addresses; nothing is said where one that is not known is used."""
+def _read(place: Place, banks: int, part: Part, alone: bool = False) -> Ints:
+    """What is delivered by the weights at other addresses, of the projection alone or of all; nothing is said where one
+    that is not known is used.
+    """
     read, net = read_of(part), part.scene.net
     weights, there = np.zeros_like(read.weights), np.ones(read.weights.shape, np.bool_)
     for bank in range(min(banks, len(weights))):
         own = lying(net, part.of, banks, bank)
         address = np.broadcast_to(place(own), own.shape)
+        if alone:
+            inside = (own.base <= address) & (address < own.base + own.addresses.size)
+            address = np.where(inside, address, NOWHERE)
         weights[bank::banks], there[bank::banks] = read_at(net, address, banks, bank)
     if there.all() and (weights == read.weights).all():
         return part.right

@@ -21,7 +21,7 @@ ALIKE = 3  # how many that are as short are named
 def named(found: Sequence[Composed]) -> tuple[Hint, ...]:
     """Composed causes as hints, the first and those that are as short; none of none."""
     alike = [one for one in found if one.dear <= found[0].dear + NEARLY and one.unsaid == found[0].unsaid]
-    return tuple(Hint(COMPOSED, one.text) for one in alike[:ALIKE])
+    return tuple(Hint(COMPOSED, text) for text in [*dict.fromkeys(one.text for one in alike)][:ALIKE])
 
 
 def judged(scenes: Sequence[Scene], counts: Sequence[int], first: int, differing: int) -> Judged:

@@ -16,6 +16,7 @@ from fsref.verification.composed.between import left_over
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.gathering import COLUMNS, Column
 from fsref.verification.composed.placing import (
+    arranged,
     as_rows,
     operand,
     placed_otherwise,
@@ -44,6 +45,7 @@ from fsref.verification.scene import Scene
 from fsref.verification.widths import wrapped
 
 WIDEST = 63  # bits
+TILES = (4, 8, 16)  # neurons that are made at once
 ORDINALS = ("first", "second", "third", "fourth")
 
 
@@ -148,6 +150,11 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for by, word in ((1, "next"), (-1, "last")):
         text = f"in yours a bias of a channel is that of the {word} neuron, in the memory of all biases"
         yield Change(text, 2, partial(_in_memory, partial(_of_neuron, by)))
+    for n in TILES:
+        text = (
+            f"in yours the bias of a neuron is what the neuron {n} before it ended with, and its last sum comes alone"
+        )
+        yield Change(text, 2, partial(_from_tile_before, n))
     for words, column_of in COLUMNS:
         text = f"in yours the channel whose bias a neuron has {words}"
         yield Change(text, 2, partial(_in_memory, column_of))
@@ -232,6 +239,16 @@ def _in_memory(column_of: Column, part: Part) -> Ints:
     bias = as_rows(part, np.broadcast_to(other, (part.scene.count, *p.shape)))
     said = bias != UNSAID
     return np.where(said, part.right - part.operands["bias"] + np.where(said, bias, 0), UNSAID)
+
+
+def _from_tile_before(n: int, part: Part) -> Ints | None:
+    """Neurons behind the first tile begin with what those of the one before ended with."""
+    seen, alone = arranged(part, part.seen), arranged(part, part.operands["alone that came last"])
+    if seen is None or alone is None:
+        return None
+    flat, found = seen.reshape(len(seen), -1), part.right.reshape(len(seen), -1).copy()
+    found[:, n:] = flat[:, :-n] + alone.reshape(len(seen), -1)[:, n:]
+    return found.ravel()
 
 
 def _unloaded(part: Part) -> Ints | None:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
+from fsref.law.projections import Conv2d
 from fsref.verification.composed.delivering import Read, delivered, reached, read_of, rows_of
 from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.taps import products
 
+MOST = 2**20  # products, of all images, of a conv2d that is followed row by row
 WIDE = (8, 16, 32)  # neurons of a memory's row, by which a pointer may move on
 LANES = (1, 2, 4, 8)  # outputs that are made at once, the weights of each in a memory of its own
 TILES = (4, 8, 16)  # inputs, and outputs, of a tile
@@ -34,6 +37,9 @@ def points_otherwise() -> Iterator[Change]:
     for (what, unit), (silent, by_step) in product(UNITS, SILENT):
         text = f"in yours the weights of a dense do not move on with a {what} that {silent}"
         yield Change(text, 2, partial(_skipped, unit, by_step, 0, 1))
+    for silent, by_step in SILENT:
+        text = f"in yours the weights of a window do not move on with a row that {silent}, or that is not there"
+        yield Change(text, 2, partial(_rows_skipped, by_step))
     for n, lanes in product(WIDE, LANES):
         text = f"in yours the weights of a dense move on by {n} with a row that sends nothing in a step"
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_skipped, UNITS[-2][1], True, n, lanes))
@@ -159,6 +165,40 @@ def _ahead(n: int, stays: bool, part: Part) -> Ints:
         codes[:, inputs:] = codes[:, inputs - n : columns * n - n] * busy[:, None]
     found = part.right - delivered(part, read.q, plane) + rows_of(part, (codes @ weights.T)[:, :, None, None])
     return np.where(reached(part, plane), UNSAID, found) if last == 0 else found
+
+
+def _rows_skipped(by_step: bool, part: Part) -> Ints | None:
+    """What is delivered by the weights of a conv2d that do not move on with rows without a spike, all or of a step, and
+    with those outside of the source; None of a projection of many products.
+    """
+    read, scene = read_of(part), part.scene
+    match read.q:
+        case Conv2d() as q if products(scene.net, q) * len(read.codes) <= MOST:
+            pass
+        case _:
+            return None if read.q.weights.ndim == 4 else part.right
+    planes = read.spikes * read.d if by_step else read.codes[:, None]
+    outputs, inputs, kh, kw = read.weights.shape
+    _, height, width = read.codes.shape[1:]
+    per_group, (_, rows, columns) = outputs // q.groups, read.target
+    x = np.arange(columns)[:, None] * q.stride[1] - q.padding[1] + np.arange(kw) * q.dilation[1]
+    seen = np.where((x >= 0) & (x < width), x, width)
+    padded = np.pad(planes, ((0, 0), (0, 0), (0, 0), (0, 0), (0, 1)))[..., seen]  # (B, K, C, H, columns, kw)
+    found = np.zeros((len(planes), outputs, rows, columns), np.int64)
+    for group, oy in np.ndindex(q.groups, rows):
+        y = oy * q.stride[0] - q.padding[0] + np.arange(kh) * q.dilation[0]
+        there = (y >= 0) & (y < height)
+        mine = slice(group * inputs, (group + 1) * inputs)
+        lines = padded[:, :, mine][:, :, :, np.where(there, y, 0)] * there[:, None, None]
+        busy = (planes[:, :, mine][:, :, :, np.where(there, y, 0)] != 0).any(axis=4) & there
+        flat = busy.reshape(*busy.shape[:2], -1)
+        at = (np.cumsum(flat, axis=2) - flat)[..., None, None]
+        own = slice(group * per_group, (group + 1) * per_group)
+        kernel = read.weights[own].reshape(per_group, inputs * kh, kw)
+        taken = np.where(flat[..., None, None], lines.reshape(*flat.shape, columns, kw), 0)
+        for b, t in np.ndindex(*flat.shape[:2]):
+            found[b, own, oy] += np.einsum("onk,nxk->ox", kernel[:, at[b, t, :, 0, 0]], taken[b, t])
+    return rows_of(part, found)
 
 
 def _late(unit: Unit, lanes: int, part: Part) -> Ints:

@@ -60,6 +60,7 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     """What rows may be of, in words, how dear these are, and the rows."""
     yield "channel 0", 2, partial(_of_channel, 0)
     yield "the last channel", 2, partial(_of_channel, -1)
+    yield "the channel before, the first that of another population", 2.1, _channel_before
     for other in others("neuron"):
         yield f"the channel of {other.text}", other.dear + 0.4, partial(_of_neuron, other)
     for counter in counters():
@@ -88,6 +89,11 @@ def own_rows(net: Network, name: str, which: str) -> Ints:
 def _of_channel(at: int, scene: Scene, name: str, which: str) -> Ints:
     own = own_rows(scene.net, name, which)
     return np.broadcast_to(own[:, [at]], own.shape)
+
+
+def _channel_before(scene: Scene, name: str, which: str) -> Ints:
+    own = own_rows(scene.net, name, which)
+    return np.concatenate([np.full_like(own[:, :1], UNSAID), own[:, :-1]], axis=1)
 
 
 def _of_neuron(other: Other, scene: Scene, name: str, which: str) -> Ints:

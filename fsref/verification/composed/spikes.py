@@ -24,6 +24,7 @@ CHEAP = 3.7  # words of a place and of a step at once
 Fires: TypeAlias = Callable[[Scene], int]  # in how many steps
 Inside: TypeAlias = Some[tuple[int, ...]]
 WORDS = (4, 8, 16, 32, 64)  # neurons of a word
+FIRST = (1, *WORDS)  # neurons whose d comes late
 WORTH: tuple[tuple[str, Callable[[Ints], Ints]], ...] = (  # what a spike may be worth in each step
     ("2 ** (K - 1 - t)", lambda t: 1 << t[::-1]),
     ("2 ** t", lambda t: 1 << t),
@@ -43,7 +44,12 @@ def _last_steps(scene: Scene) -> int:
     return [0, *steps][-1]
 
 
+def _input_steps(scene: Scene) -> int:
+    return scene.net.input.steps
+
+
 COUNTED: tuple[tuple[str, Fires], ...] = (
+    ("the input of the network", _input_steps),
     ("the target", _own_steps),
     ("the population that fires last up to the target", _last_steps),
 )
@@ -72,11 +78,13 @@ def spikes_otherwise() -> Iterator[Change]:
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
     yield Change("in yours a spike is worth d of the channel of the target", 2, _of_target, unsaid=0.9)
+    yield Change("in yours a spike is worth d of the target, 0 where it has none", 2, _of_its_table, unsaid=0.9)
     for n in WORDS:
         text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
         yield Change(text, 2, partial(_of_first, n))
-        text = f"in yours a spike of the first {n} neurons is worth d of the step before"
-        yield Change(text, 2.1, partial(_of_step_before, n))
+    for n in FIRST:
+        of = "the first neuron" if n == 1 else f"the first {n} neurons"
+        yield Change(f"in yours a spike of {of} is worth d of the step before", 2.1, partial(_of_step_before, n))
     text = "in yours spikes are read of the population just before the target"
     yield Change(text, 2, _of_population_before, unsaid=0.9)
     text = f"{text}, as its own lie there, step by step"
@@ -143,6 +151,19 @@ def _of_target(part: Part) -> Ints:
         plane = (read.spikes * rows[c][:, None, None, None]).sum(axis=1)
         found[channel == c] = delivered(part, read.q, plane)[channel == c]
     return found
+
+
+def _of_its_table(part: Part) -> Ints:
+    """What is delivered by d of the same step of the target, 0 of a readout and behind its last; UNSAID where its
+    channels have others.
+    """
+    read, scene = read_of(part), part.scene
+    own = scene.net.code_weights.get(scene.population.name, np.zeros((1, 0), np.int64))
+    if (own != own[:1]).any():
+        return np.full_like(part.right, UNSAID)
+    d = np.zeros(len(read.d), np.int64)
+    d[: own.shape[1]] = own[0, : len(d)]
+    return _worth(part, read, d[:, None, None, None] - read.d)
 
 
 def _of_first(n: int, part: Part) -> Ints:

@@ -50,11 +50,13 @@ def begins_otherwise() -> Iterator[Change]:
         which = f", channels in {banks} memories in turn" if banks > 1 else ""
         text = f"yours adds what the populations before it left in the memory of membranes{which}"
         yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, True), unsaid=LEFT)
+        text = f"in yours the bias is what the populations before it left in the memory of membranes{which}"
+        yield Change(text, 1.8 + banks / 100, partial(_left_there, banks, True, instead=True), unsaid=LEFT)
 
 
-def _left_there(banks: int, membranes: bool, part: Part) -> Ints | None:
-    """What is right, and what populations before left at the addresses of accumulators, or of membranes, that are not
-    cleared; what stood there before the image is not known.
+def _left_there(banks: int, membranes: bool, part: Part, instead: bool = False) -> Ints | None:
+    """What is right, but for the bias where this is `instead` of it, and what populations before left at the addresses
+    of accumulators, or of membranes, that are not cleared; what stood there before the image is not known.
     """
     scene = part.scene
     if not scene.sent:
@@ -65,7 +67,8 @@ def _left_there(banks: int, membranes: bool, part: Part) -> Ints | None:
     names = [*scene.sums] if part.of else []
     for name in names[: names.index(part.of)] if names else ():  # nor is what those before it delivered there
         left = np.where(left == UNSAID, UNSAID, left + rows_of(part, scene.sums[name]))
-    return np.where(left == UNSAID, UNSAID, part.right + np.where(left == UNSAID, 0, left))
+    right = part.right - part.operands["bias"] if instead else part.right
+    return np.where(left == UNSAID, UNSAID, right + np.where(left == UNSAID, 0, left))
 
 
 def _addresses(shape: Shape, banks: int) -> NDArray[np.intp]:

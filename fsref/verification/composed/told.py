@@ -21,6 +21,11 @@ from fsref.verification.scene import Scene
 PACKED = (4, 8, 12, 15, 16, 32)  # steps of trains in one word
 STACKED = (8, 16, 32)  # bits of a register of trains
 STACKS = (("all neurons before", False), ("the neurons of its channel before, and of one more,", True))
+APART: tuple[tuple[str, Callable[[tuple[int, ...]], int]], ...] = (  # neurons of one register, from a shape
+    ("the neurons of its column before", lambda shape: shape[2]),
+    *((f"every {n}th neuron before", lambda shape, n=n: n) for n in (4, 8, 16)),
+)
+HELD = (8, 16, 32, 64)  # neurons of a word that is not cleared
 BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
 
 
@@ -81,6 +86,12 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for bits, (words, of_channel) in product(STACKED, STACKS):
         text = f"yours holds the trains of {words} above its own, in {bits} bits"
         yield Change(text, 2, partial(_stacked, bits, of_channel))
+    for bits, (words, apart) in product(STACKED, APART):
+        text = f"yours holds the trains of {words} above its own, in {bits} bits"
+        yield Change(text, 2.1, partial(_stacked_apart, bits, apart), unsaid=0.9)
+    for n in HELD:
+        text = f"yours is ORed with that of the neuron {n} before, and so on"
+        yield Change(text, 2, partial(_held, n))
     yield from told_elsewhere()
     yield from told_before(parts)
 
@@ -105,6 +116,30 @@ def _stacked(bits: int, of_channel: bool, part: Part) -> Ints | None:
         before = at - by >= (np.maximum(at // size * size - 1, 0) if of_channel else 0)
         found |= np.where(before, flat[:, np.maximum(at - by, 0)] << (by * steps), 0)
     return (found & ((1 << bits) - 1)).ravel()
+
+
+def _stacked_apart(bits: int, apart: Callable[[tuple[int, ...]], int], part: Part) -> Ints | None:
+    """The same of neurons that lie so far apart; what stood there before the first is not known."""
+    rows, steps = arranged(part, part.right), part.scene.net.steps[part.scene.population.name]
+    if rows is None:
+        return None
+    flat, n = rows.reshape(len(rows), -1), apart(rows.shape[1:])
+    at, found = np.arange(flat.shape[1]), flat.copy()
+    for by in range(1, -(-bits // steps)):
+        found |= np.where(at >= by * n, flat[:, np.maximum(at - by * n, 0)] << (by * steps), 0)
+    known = at >= (-(-bits // steps) - 1) * n
+    return np.where(known, found & ((1 << bits) - 1), UNSAID).ravel()
+
+
+def _held(n: int, part: Part) -> Ints | None:
+    """Trains of words in which those of the words before stay."""
+    rows = arranged(part, part.right)
+    if rows is None:
+        return None
+    flat = rows.reshape(len(rows), -1)
+    words = np.pad(flat, ((0, 0), (0, -flat.shape[1] % n))).reshape(len(flat), -1, n)
+    found: Ints = np.bitwise_or.accumulate(words, axis=1).reshape(len(flat), -1)[:, : flat.shape[1]].ravel()
+    return found
 
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:

@@ -27,7 +27,11 @@ def trails_otherwise() -> Iterator[Change]:
             which = f"the {'last' if back else 'first'} {end}"
             yield Change(f"{text}, {which}", 2 + 0.2 * back + 0.1 * (not kept), partial(_shifted, apart, back, kept))
     yield Change("in yours a spike is worth d of the spike before it", 2, partial(_worth, False))
-    yield Change("in yours the first spike of a step is worth d of the spike before it", 2, partial(_worth, True))
+    text = "in yours the first spike of a step is worth d of the spike before it"
+    yield Change(text, 2, partial(_worth, True))
+    yield Change(
+        f"{text}, the first of all that of what came before", 2.1, partial(_worth, True, stood=False), unsaid=0.9
+    )
     for n in TILES:
         text = (
             f"in yours a spike of a dense is worth d of the step before, in the first step of a tile of {n} inputs that"
@@ -58,9 +62,9 @@ def _shifted(apart: int, back: bool, kept: bool, part: Part) -> Ints:
     return sent_more(part, read, (found - rows).reshape(shape)[:, turn, turn].reshape(read.spikes.shape))
 
 
-def _worth(of_first: bool, part: Part) -> Ints:
+def _worth(of_first: bool, part: Part, stood: bool = True) -> Ints:
     """What is delivered when each spike, or each first of a step, is worth d of the one before it; UNSAID where the
-    first of all arrives.
+    first of all arrives, but where d of the first step stood there from the start on.
     """
     read = read_of(part)
     flat = read.spikes.reshape(len(read.spikes), -1).astype(np.int64)
@@ -71,7 +75,8 @@ def _worth(of_first: bool, part: Part) -> Ints:
         before = np.where(own, np.arange(flat.shape[1]), before)
     more = np.where(before >= 0, flat * (d[before] - d), 0).reshape(read.spikes.shape)
     first = (flat * (before < 0)).reshape(read.spikes.shape)
-    first[:, 0] = 0  # the d of the first step stands there from the start on
+    if stood:
+        first[:, 0] = 0
     return np.where(reached(part, first.sum(axis=1)), UNSAID, sent_more(part, read, more))
 
 

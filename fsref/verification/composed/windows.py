@@ -14,10 +14,10 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.verification.composed.addresses import Pitches, pitches
-from fsref.verification.composed.bounds import bounded, grouped, told
+from fsref.verification.composed.bounds import bounded, told
 from fsref.verification.composed.delivering import OF_ITS_OWN, Read, of_each_d, read_of, rows_of
+from fsref.verification.composed.kernels import turning
 from fsref.verification.composed.lines import Move, counted, rings
-from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.tiles import fans, tiles
 from fsref.verification.taps import Taps, taps_of
@@ -45,11 +45,12 @@ LIKE: tuple[tuple[str, float, Callable[[Sequence[Conv2d], int], Conv2d]], ...] =
 
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
-    for words, dear, change in (*moves(), *_turning()):
+    for words, dear, change in (*moves(), *turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change, (4,)))
     held = "sees outside of the source what it saw at that place of its kernel last", 2.0, _held
+    line = "sees in rows outside of the source the row that it read before", 2.0, _row_before
     beyond = (*crossing(), *_one_more(), *told())
-    for words, dear, change in (*beyond, *bounded(), *rings(), held):
+    for words, dear, change in (*beyond, *bounded(), *rings(), held, line):
         yield Change(f"in yours a window {words}", dear, partial(_seen_beyond, change))
     for words, dear, change in beyond:
         text = f"in yours a window {words}{OF_ITS_OWN}"
@@ -96,6 +97,7 @@ def _along(axis: int) -> Iterator[Move]:
     yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, _mirrors)
     for size in (2, 4, 8, 16):
         yield f"sees {one}s modulo {size}", 2.4, partial(_address, axis, partial(_modulo, size))
+        yield f"sees {one}s modulo {size}, counted from its padding on", 2.4, partial(_padded_modulo, axis, size)
     for by in (1, 2, 3, 4):
         yield f"is {by} {one}s from the next", 2.2, partial(_walks, axis, "stride", by)
         yield f"has places {by} {one}s apart", 2.3, partial(_walks, axis, "dilation", by)
@@ -122,67 +124,6 @@ def _both() -> Iterator[Move]:
     yield from counted()
     for axis, one in enumerate(("row", "column")):
         yield f"begins at the first {one} where it would before it", 2.2, partial(_clamped, axis)
-
-
-def _turning() -> Iterator[Move]:
-    """Weights of windows that turn with their place."""
-    for axis, name in enumerate(("row", "column")):
-        for by, way in ((1, "forward"), (-1, "back")):
-            words = f"takes its kernel {name}s turned {way} by its own {name}"
-            yield words, 2.4, partial(_turned, axis, by, False)
-            yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
-        yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
-    yield "sees rows and columns exchanged", 2.2, _transposed
-    yield "has as many kernel rows as there are columns, and columns as there are rows", 2, _of_other_kernel
-    yield "reads its weights in turn at places inside of the source alone", 2, _in_turn
-    yield from grouped()
-    for n in TILES:
-        yield f"takes the weight of its place in the kernel modulo {n}", 2.3, partial(_of_kernel_modulo, n)
-    yield "takes its kernel rows backwards in odd columns", 2.6, partial(_backwards, 2)
-    yield "takes its kernel columns backwards in odd rows", 2.4, partial(_backwards, 3)
-
-
-def _turned(axis: int, by: int, half: bool, taps: Taps) -> Taps:
-    """Kernel rows or columns turned by the row or column of the window."""
-    own = taps.oy if axis == 0 else taps.ox
-    return _weighed(axis, lambda at, n: (at + by * (own % 2 if half else own)) % n, taps)
-
-
-def _backwards(where: int, taps: Taps) -> Taps:
-    """Kernel rows or columns from the other end in odd rows, or in odd columns."""
-    own = (taps.oy, taps.ox, taps.ox, taps.oy)[where] % 2
-    return _weighed(where % 2, lambda at, n: np.where(own == 1, n - 1 - at, at), taps)
-
-
-def _weighed(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
-    """Weights of other kernel rows or columns."""
-    _, inputs, kh, kw = taps.sizes
-    r = change(taps.r, kh) if axis == 0 else taps.r
-    c = change(taps.c, kw) if axis == 1 else taps.c
-    return taps.but(weight=((taps.o * inputs + taps.i) * kh + r) * kw + c)
-
-
-def _in_turn(taps: Taps) -> Taps:
-    """Weights that do not move on with places outside of the source."""
-    _, inputs, kh, kw = taps.sizes
-    shape = (*taps.there.shape[:3], inputs, kh, kw)
-    there = np.broadcast_to(taps.there, shape).reshape(*shape[:3], -1)
-    at: Ints = (np.cumsum(there, axis=-1) - there).reshape(shape)
-    return taps.but(weight=taps.o * inputs * kh * kw + at)
-
-
-def _of_other_kernel(taps: Taps) -> Taps:
-    """Weights one after another at places of a kernel whose numbers of rows and columns are exchanged."""
-    _, _, kh, kw = taps.sizes
-    r, c = np.divmod(taps.r * kw + taps.c, kh)
-    dy, dx = taps.dilation
-    moved = taps.but(y=taps.y + (r - taps.r) * dy, x=taps.x + (c - taps.c) * dx)
-    return moved.but(there=moved.inside_y & moved.inside_x)
-
-
-def _transposed(taps: Taps) -> Taps:
-    moved = taps.but(y=taps.x, x=taps.y)
-    return moved.but(there=moved.inside_y & moved.inside_x)
 
 
 def _pitched(pitch: Pitches, taps: Taps) -> Taps:
@@ -233,17 +174,18 @@ def _modulo(over: int, v: Ints, size: int) -> Ints:
     return np.where(v >= 0, v % over, v)
 
 
+def _padded_modulo(axis: int, over: int, taps: Taps) -> Taps:
+    """Rows or columns of the source and its padding, of too few bits."""
+    name, pad = "yx"[axis], taps.padding[axis]
+    moved = taps.but(**{name: (getattr(taps, name) + pad) % over - pad})
+    return moved.but(there=moved.inside_y & moved.inside_x)
+
+
 def _clamped(axis: int, taps: Taps) -> Taps:
     """No window begins before the source: its places are those behind the first."""
     name, at = "yx"[axis], (taps.r, taps.c)[axis] * taps.dilation[axis]
     moved = taps.but(**{name: np.maximum(getattr(taps, name) - at, 0) + at})
     return moved.but(there=moved.inside_y & moved.inside_x)
-
-
-def _of_kernel_modulo(n: int, taps: Taps) -> Taps:
-    """Weights whose place in the kernel has too few bits."""
-    _, inputs, kh, kw = taps.sizes
-    return taps.but(weight=(taps.o * inputs + taps.i) * kh * kw + (taps.r * kw + taps.c) % n)
 
 
 def _held(taps: Taps) -> Taps:
@@ -255,6 +197,21 @@ def _held(taps: Taps) -> Taps:
     at = np.maximum(last, 0)
     y, x = (np.take_along_axis(own, at, axis=1).reshape(shape) for own in (y, x))
     return taps.but(y=y, x=x, there=taps.there | (last >= 0).reshape(shape)).unknown((last < 0).reshape(shape))
+
+
+def _row_before(taps: Taps) -> Taps:
+    """In rows outside of the source the last of those of the kernel before that is inside, of the input before, too; of
+    the first it is not known which.
+    """
+    _, inputs, kh, _ = taps.sizes
+    inside = np.broadcast_to(taps.inside_y, (*taps.inside_y.shape[:3], inputs, kh, 1))
+    flat = inside.reshape(*inside.shape[:3], -1)
+    last = np.maximum.accumulate(np.where(flat, np.arange(inputs * kh), -1), axis=-1).reshape(inside.shape)
+    i, r = np.divmod(np.maximum(last, 0), kh)
+    y = taps.y + (r - taps.r) * taps.dilation[0]
+    moved = taps.but(y=y, channel=taps.channel - taps.i + i)
+    known = moved.but(there=moved.inside_y & moved.inside_x)
+    return known.unknown((last < 0) & moved.inside_x)
 
 
 def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
