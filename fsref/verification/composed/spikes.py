@@ -85,6 +85,8 @@ def spikes_otherwise() -> Iterator[Change]:
     for n in FIRST:
         of = "the first neuron" if n == 1 else f"the first {n} neurons"
         yield Change(f"in yours a spike of {of} is worth d of the step before", 2.1, partial(_of_step_before, n))
+    text = "in yours a spike of the first neuron is worth d of the step before, as the last neuron has it"
+    yield Change(text, 2.2, partial(_of_step_before, 1, of_last=True), unsaid=0.9)
     text = "in yours spikes are read of the population just before the target"
     yield Change(text, 2, _of_population_before, unsaid=0.9)
     text = f"{text}, as its own lie there, step by step"
@@ -103,9 +105,9 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"{text}{OF_ITS_OWN}", other.dear + 0.45, partial(_from_with_own_d, name, other))
     for words, counted in COUNTED:
         text = f"in yours spikes of as many steps as {words} has are read"
-        yield Change(text, 2, partial(_counted, counted))
+        yield Change(text, 2, partial(_counted, counted), unsaid=0.9)
         text = f"in yours trains are read as if they had as many steps as {words} has"
-        yield Change(text, 2, partial(_read_as, counted))
+        yield Change(text, 2, partial(_read_as, counted), unsaid=0.9)
     for each in BECOMES:
         yield Change(f"in yours a code, as it is read, {each.text}", each.dear + 0.9, partial(_code, each))
     yield Change("in yours the largest code of the source is read as 0", 2, _largest)
@@ -173,13 +175,16 @@ def _of_first(n: int, part: Part) -> Ints:
     return _worth(part, read, read.d[:, :, 0, 0][:, first] - read.d)
 
 
-def _of_step_before(n: int, part: Part) -> Ints:
-    """What the first neurons deliver by d of the step before; in the first step that is not known."""
+def _of_step_before(n: int, part: Part, of_last: bool = False) -> Ints:
+    """What the first neurons deliver by d of the step before, their own or that of the last channel; in the first step
+    that is not known.
+    """
     read = read_of(part)
+    d = read.d[:, -1:] if of_last else read.d
     some = np.arange(read.codes[0].size).reshape(read.codes.shape[1:]) < n
-    found = _worth(part, read, (later(read.d, 1, 0) - read.d) * some)
-    first = reached(part, (read.spikes[:, 0] & some).astype(np.int64))
-    return np.where(first, UNSAID, found)
+    found = _worth(part, read, (later(d, 1, 0) - read.d) * some)
+    late = read.spikes.any(axis=1) if some.all() else read.spikes[:, 0]  # without others it may stay what it was
+    return np.where(reached(part, (late & some).astype(np.int64)), UNSAID, found)
 
 
 def _as_worth(worth: Callable[[Ints], Ints], nothing: bool, part: Part) -> Ints:
@@ -265,12 +270,17 @@ def _counted(fires: Fires, part: Part) -> Ints:
 
 
 def _read_as(fires: Fires, part: Part) -> Ints:
-    """What is delivered when the first step of a train is looked for where that of a longer or shorter one stands."""
+    """What is delivered when the first step of a train is looked for where that of a longer or shorter one stands; what
+    comes behind the last d is UNSAID.
+    """
     read, n = read_of(part), fires(part.scene)
     if n in (0, len(read.d)):
         return part.right
-    more = later(read.spikes.astype(np.int64), n - len(read.d), 1) - read.spikes
-    return part.right + delivered(part, read.q, (more * read.d).sum(axis=1))
+    by = n - len(read.d)
+    more = later(read.spikes.astype(np.int64), by, 1) - read.spikes
+    behind = np.where(np.arange(len(read.d)) < len(read.d) - by, 0, 1)[:, None, None, None] * read.spikes
+    found = part.right + delivered(part, read.q, (more * read.d).sum(axis=1))
+    return np.where(reached(part, behind.sum(axis=1)), UNSAID, found)
 
 
 def _code(each: Becomes, part: Part) -> Ints:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ from fsref.verification.scene import Scene
 
 BANKS = (2, 3, 4)  # memories that populations take in turn
 IN_TURN, ROOM = (1, 2, 4, 8), 2**12  # memories in which channels lie in turn, and addresses of each
+SUMS, OPENINGS, MEMBRANES = "sums", "openings", "membranes"  # what may be left in a memory
+STAND = ((MEMBRANES, "left in the memory of membranes"), (OPENINGS, "opened with"))
 LEFT = 0.9  # of what is wrong of which nothing is said where it is the first that stands there
 MOST = 0.8  # of what is wrong of which accumulators say nothing: what stood in them is not known in every scope
 Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
@@ -40,28 +43,28 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for banks in IN_TURN:
         memories = f" of channels in {banks} memories in turn" if banks > 1 else ""
         text = f"yours adds what projections before it left in accumulators{memories}"
-        yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, False), unsaid=LEFT)
+        yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, SUMS), unsaid=LEFT)
     yield from turns(_delivered)
 
 
 def begins_otherwise() -> Iterator[Change]:
     """What may stand in the memory of a membrane before the bias comes."""
-    for banks in IN_TURN:
-        which = f", channels in {banks} memories in turn" if banks > 1 else ""
-        text = f"yours adds what the populations before it left in the memory of membranes{which}"
-        yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, True), unsaid=LEFT)
-        text = f"in yours the bias is what the populations before it left in the memory of membranes{which}"
-        yield Change(text, 1.8 + banks / 100, partial(_left_there, banks, True, instead=True), unsaid=LEFT)
+    for banks, (kind, words) in product(IN_TURN, STAND):
+        which = f"{words}, channels in {banks} memories in turn" if banks > 1 else words
+        text = f"yours adds what the populations before it {which}"
+        yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, kind), unsaid=LEFT)
+        text = f"in yours the bias is what the populations before it {which}"
+        yield Change(text, 1.8 + banks / 100, partial(_left_there, banks, kind, instead=True), unsaid=LEFT)
 
 
-def _left_there(banks: int, membranes: bool, part: Part, instead: bool = False) -> Ints | None:
+def _left_there(banks: int, kind: str, part: Part, instead: bool = False) -> Ints | None:
     """What is right, but for the bias where this is `instead` of it, and what populations before left at the addresses
     of accumulators, or of membranes, that are not cleared; what stood there before the image is not known.
     """
     scene = part.scene
     if not scene.sent:
         return None
-    memory = _memory(scene, banks, membranes)
+    memory = _memory(scene, banks, kind)
     at = _addresses(scene.population.shape, banks)
     left = rows_of(part, memory[:, at])
     names = [*scene.sums] if part.of else []
@@ -79,8 +82,8 @@ def _addresses(shape: Shape, banks: int) -> NDArray[np.intp]:
 
 
 @lru_cache(maxsize=8)
-def _memory(scene: Scene, banks: int, membranes: bool) -> Ints:
-    """What the populations before left in accumulators or membranes, (B, addresses), UNSAID where none did."""
+def _memory(scene: Scene, banks: int, kind: str) -> Ints:
+    """What the populations before left of a kind, (B, addresses), UNSAID where none did."""
     net = scene.net
     found = np.full((scene.count, banks * ROOM), UNSAID)
     for p in net.integrating[: net.integrating.index(scene.population)]:
@@ -88,8 +91,8 @@ def _memory(scene: Scene, banks: int, membranes: bool) -> Ints:
         if sums is None or p.neurons > ROOM:
             found[:] = UNSAID
             continue
-        left = sums[-1] if not membranes else _behind(p, sum(sums, np.zeros((), np.int64)) + p.bias_map)
-        found[:, _addresses(p.shape, banks)] = left
+        opening = sum(sums, np.zeros((), np.int64)) + p.bias_map
+        found[:, _addresses(p.shape, banks)] = {SUMS: sums[-1], OPENINGS: opening}.get(kind, _behind(p, opening))
     return found
 
 
