@@ -39,7 +39,7 @@ from fsref.verification.composed.neurons import (
     resetting,
 )
 from fsref.verification.composed.opening import opening, opens_otherwise
-from fsref.verification.composed.partials import partly_otherwise
+from fsref.verification.composed.partials import partly_otherwise, runs_over_words
 from fsref.verification.composed.placing import as_rows, placed_otherwise, right
 from fsref.verification.composed.pointing import points_otherwise
 from fsref.verification.composed.pooling import pooling, pools_otherwise
@@ -77,6 +77,7 @@ def _opens(parts: Sequence[Part]) -> Iterator[Change]:
     yield from begins_otherwise()
     yield from adds_otherwise()
     yield from partly_otherwise()
+    yield from runs_over_words()
 
 
 def _delivers(parts: Sequence[Part]) -> Iterator[Change]:

@@ -12,17 +12,38 @@ from fsref.verification.composed.addresses import ADDRESSES, Address, Pitches, p
 from fsref.verification.composed.delivering import OF_ITS_OWN, delivered, reached, read_of
 from fsref.verification.composed.relation import UNSAID, Change, Part
 
+WORDS = (4, 8, 16)  # neurons that are read at once
+
 
 def lies_otherwise() -> Iterator[Change]:
     """Weights, or spikes and what they are worth, at other addresses of the source of a dense."""
     for words, dear, address in ADDRESSES:
         yield Change(f"in yours a dense takes the weight at the address of {words}", dear, partial(_weighed, address))
+    for n in WORDS:
+        for by in (n - 1, n + 1):
+            text = f"in yours the source of a dense moves on by {by} with each {n} weights"
+            yield Change(text, 2.1, partial(_stepped, n, by), unsaid=0.9)
     for pitch in pitches():
         text = f"in yours a dense reads its source as if {pitch.text}"
         yield Change(text, pitch.dear, partial(_read, pitch, False), unsaid=0.9)
         yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read, pitch, True), unsaid=0.9)
         text = f"{text}, and steps one behind the other"
         yield Change(text, pitch.dear + 0.3, partial(_read, pitch, True, of_steps=True), unsaid=0.9)
+
+
+def _stepped(n: int, by: int, part: Part) -> Ints:
+    """What is delivered when words of codes lie closer or further apart than those of weights; what lies behind the
+    source is not known.
+    """
+    read = read_of(part)
+    size = read.codes[0].size
+    if read.q.weights.shape != (len(read.weights), size):
+        return part.right
+    at = np.arange(size) // n * by + np.arange(size) % n
+    there = (at < size).reshape(read.codes.shape[1:])
+    plane = read.codes.reshape(len(read.codes), -1)[:, np.minimum(at, size - 1)].reshape(read.codes.shape) * there
+    unknown = reached(part, np.broadcast_to(~there, plane.shape).astype(np.int64))
+    return np.where(unknown, UNSAID, delivered(part, read.q, plane))
 
 
 def _weighed(address: Address, part: Part) -> Ints:

@@ -44,6 +44,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {  # how far apart weights may be read, i
 ROUNDED = (2, 4, 8, 16, 32, 64)  # to whose multiples a pitch may be rounded up
 BITS = range(3, 17)  # of addresses
 NOWHERE = -(2**40)
+MOSTLY = 0.9  # of what is wrong of which nothing is said, as it is read behind a memory
 BANKS = (1, 2, 4, 8)  # memories that take outputs in turn
 
 
@@ -104,7 +105,7 @@ def addressed_otherwise() -> Iterator[Change]:
     for (words, dear, place, alone), banks in product(places, BANKS):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
         far = dear + (banks > 1) / 10 + alone / 20
-        yield Change(f"in yours {words}{in_turn}", far, partial(_read, place, banks, alone=alone))
+        yield Change(f"in yours {words}{in_turn}", far, partial(_read, place, banks, alone=alone), unsaid=MOSTLY)
 
 
 def _pitches() -> Iterator[tuple[str, float, Place]]:

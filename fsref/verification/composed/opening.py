@@ -45,7 +45,7 @@ from fsref.verification.scene import Scene
 from fsref.verification.widths import wrapped
 
 WIDEST = 63  # bits
-TILES = (4, 8, 16)  # neurons that are made at once
+TILES = (1, 4, 8, 16)  # neurons that are made at once
 ORDINALS = ("first", "second", "third", "fourth")
 
 
@@ -151,10 +151,10 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"in yours a bias of a channel is that of the {word} neuron, in the memory of all biases"
         yield Change(text, 2, partial(_in_memory, partial(_of_neuron, by)))
     for n in TILES:
-        text = (
-            f"in yours the bias of a neuron is what the neuron {n} before it ended with, and its last sum comes alone"
-        )
-        yield Change(text, 2, partial(_from_tile_before, n))
+        text = f"in yours a neuron begins with what the neuron {n} before it ended with; its last sum alone is added"
+        yield Change(text, 2, partial(_from_tile_before, n, True))
+        text = f"{text}, and the first with what stood there"
+        yield Change(text, 2.1, partial(_from_tile_before, n, False), unsaid=0.9)
     for words, column_of in COLUMNS:
         text = f"in yours the channel whose bias a neuron has {words}"
         yield Change(text, 2, partial(_in_memory, column_of))
@@ -241,13 +241,17 @@ def _in_memory(column_of: Column, part: Part) -> Ints:
     return np.where(said, part.right - part.operands["bias"] + np.where(said, bias, 0), UNSAID)
 
 
-def _from_tile_before(n: int, part: Part) -> Ints | None:
-    """Neurons behind the first tile begin with what those of the one before ended with."""
+def _from_tile_before(n: int, first: bool, part: Part) -> Ints | None:
+    """Neurons behind the first tile begin with what those of the one before ended with; those of the first rightly, or
+    it is not known with what, nor how several projections do.
+    """
     seen, alone = arranged(part, part.seen), arranged(part, part.operands["alone that came last"])
     if seen is None or alone is None:
         return None
     flat, found = seen.reshape(len(seen), -1), part.right.reshape(len(seen), -1).copy()
     found[:, n:] = flat[:, :-n] + alone.reshape(len(seen), -1)[:, n:]
+    if not first:
+        found[:, slice(None, n if len(part.scene.sums) < 2 else None)] = UNSAID
     return found.ravel()
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.verification.composed.arriving import arrived
 from fsref.verification.composed.delivering import delivered, read_of, rows_of
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.relation import UNSAID, Change, Part, held
 from fsref.verification.composed.values import BECOMES
 
 CHEAP = 2.4  # words of what becomes of a part
 MOST, PLANES = 64, 256  # parts of a sum that are put together, and of one step by step
+BITS = range(8, 33)  # of sums that are made of words of products
 Parts: TypeAlias = Callable[[Part], "list[Ints] | None"]  # some parts of a sum, by rows
 
 
@@ -30,6 +31,47 @@ def partly_otherwise() -> Iterator[Change]:
             yield Change(text, each.dear + far, partial(_becomes, each.of, parts))
 
 
+def runs_over_words() -> Iterator[Change]:
+    """What may become of a sum with each word of products that is added to the bias."""
+    simple = [each for each in BECOMES if each.dear <= CHEAP]
+    for n in (1, 2, 4, 8, 16):
+        words = f"word of {n} products" if n > 1 else "product"
+        for each in simple:
+            text = f"in yours the sum {each.text} with each {words} of codes that is added"
+            yield Change(text, each.dear + 1.9, partial(_runs, each.of, partial(_cached, _of_words, n)))
+        for bits, (side, clip) in product(BITS, CLIPS.items()):
+            text = f"in yours the sum saturates at {bits} bits, {side} alone, with each {words} of codes that is added"
+            yield Change(text, 2.4, partial(_runs, partial(clip, bits), partial(_cached, _of_words, n)))
+
+
+def _above(bits: int, v: Ints) -> Ints:
+    return np.minimum(v, (1 << (bits - 1)) - 1)
+
+
+def _below(bits: int, v: Ints) -> Ints:
+    return np.maximum(v, -(1 << (bits - 1)))
+
+
+CLIPS: dict[str, Callable[[int, Ints], Ints]] = {"above": _above, "below": _below}
+
+
+def _runs(of: Callable[[Ints], Ints], parts: Parts, part: Part) -> Ints | None:
+    """An opening to whose bias parts are added one after the other; nothing is said where the order of projections
+    matters.
+    """
+    each = [] if part.of else [parts(replace(part, of=name)) for name in part.scene.into]
+    known = [own for own in each if own is not None]
+    if not known or len(known) < len(each):
+        return None
+    found = []
+    for order in (known, known[::-1]):
+        v = part.operands["bias"]
+        for more in (more for own in order for more in own):
+            v = held(part.scene, of(v + more))
+        found.append(v)
+    return np.where(found[0] == found[1], found[0], UNSAID)
+
+
 def _kinds() -> Iterator[tuple[str, float, Parts]]:
     yield "the products below 0", 1.5, partial(_cached, _of_sign, -1)
     yield "the products above 0", 1.5, partial(_cached, _of_sign, 1)
@@ -40,6 +82,7 @@ def _kinds() -> Iterator[tuple[str, float, Parts]]:
     for n in (2, 4, 8):
         yield f"each {n} inputs", 1.8, partial(_cached, _of_groups, n)
         yield f"each {n}th input", 1.9, partial(_cached, _of_lanes, n)
+        yield f"each word of {n} products of codes", 1.8, partial(_cached, _of_words, n)
         yield f"each step of each {n} inputs, place by place of the kernel,", 1.8, partial(_cached, _of_planes, n)
     for at, name in enumerate(("even", "odd")):
         yield f"{name} inputs", 1.7, partial(_cached, _of_parity, at)
@@ -86,6 +129,20 @@ def _of_kernel(axis: int, part: Part) -> list[Ints] | None:
 def _of_groups(n: int, part: Part) -> list[Ints] | None:
     count = read_of(part).weights.shape[1]
     return _by_weights(part, 1, [[*range(at, min(at + n, count))] for at in range(0, count, n)])
+
+
+def _of_words(n: int, part: Part) -> list[Ints] | None:
+    """What so many weights of an output deliver that lie beside one another, each; None where there are many."""
+    read = read_of(part)
+    count = int(np.prod(read.weights.shape[1:]))
+    if -(-count // n) > PLANES or getattr(read.q, "pooled", False):
+        return None
+    found = []
+    for at in range(0, count, n):
+        some = np.zeros((len(read.weights), count), np.int64)
+        some[:, at : at + n] = read.weights.reshape(len(some), -1)[:, at : at + n]
+        found.append(delivered(part, read.by(some), read.codes))
+    return found
 
 
 def _of_planes(n: int, part: Part) -> list[Ints] | None:

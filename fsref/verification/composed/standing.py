@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
-from fsref.verification.composed.delivering import rows_of
+from fsref.law.projections import Gate
+from fsref.verification.composed.delivering import delivered, rows_of
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.scene import Scene
 
@@ -44,6 +45,8 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         memories = f" of channels in {banks} memories in turn" if banks > 1 else ""
         text = f"yours adds what projections before it left in accumulators{memories}"
         yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, SUMS), unsaid=LEFT)
+    text = "yours reads codes to which those that projections before it read at their addresses are added"
+    yield Change(text, 1.6, _codes_kept)
     yield from turns(_delivered)
 
 
@@ -74,6 +77,31 @@ def _left_there(banks: int, kind: str, part: Part, instead: bool = False) -> Int
     return np.where(left == UNSAID, UNSAID, right + np.where(left == UNSAID, 0, left))
 
 
+def _codes_kept(part: Part) -> Ints | None:
+    """What is delivered of a buffer of codes that is not cleared between projections, from the first of an image on."""
+    scene, net = part.scene, part.scene.net
+    plane = np.zeros((scene.count, 0), np.int64)
+    for p in net.integrating:
+        for name, q in net.into(p.name).items():
+            if isinstance(q, Gate) or q.source not in scene.sent:
+                return None
+            own = _codes(scene, q.source).reshape(scene.count, -1)
+            more = max(0, own.shape[1] - plane.shape[1])
+            plane = np.pad(plane, ((0, 0), (0, more)))
+            plane[:, : own.shape[1]] += own
+            if name == part.of:
+                shape = (scene.count, *net[q.source].shape)
+                return delivered(part, q, plane[:, : own.shape[1]].reshape(shape))
+    return None
+
+
+def _codes(scene: Scene, name: str) -> Ints:
+    """What a population before sent, as codes."""
+    net = scene.net
+    spikes = reference.input_trains(scene.sent[name].astype(np.int64), net.steps[name])
+    return reference.codes(spikes, net.code_weights[name])
+
+
 def _addresses(shape: Shape, banks: int) -> NDArray[np.intp]:
     """Where neurons (C, H, W) lie, one memory of ROOM addresses behind the other."""
     c, y, x = np.indices(shape)
@@ -102,10 +130,7 @@ def _sums(scene: Scene, p: FS | Readout) -> list[Ints] | None:
     into = net.into(p.name).values()
     if any(source not in scene.sent for q in into for source in q.sources):
         return None
-    codes = {
-        name: reference.codes(reference.input_trains(scene.sent[name], net.steps[name]), net.code_weights[name])
-        for name in net.sources(p.name)
-    }
+    codes = {name: _codes(scene, name) for name in net.sources(p.name)}
     return [reference.carried(codes[q.source], q, p.shape, codes) for q in into]
 
 
