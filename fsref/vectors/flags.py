@@ -16,12 +16,12 @@ from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
 from fsref.verification.causes import CAUSES
 from fsref.verification.firing_causes import FIRING
-from fsref.verification.neuron_causes import NEURON
+from fsref.verification.neuron_causes import HELD, NEURON
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
 
-OF_NEURONS = (SILENT, *NEURON, *FIRING, *TABLE, *STUCK)  # what may be wrong behind a right opening
+OF_NEURONS = (SILENT, *NEURON, HELD, *FIRING, *TABLE, *STUCK)  # what may be wrong behind a right opening
 Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effects are
 Shows: TypeAlias = dict[str, set[Key]]  # by mistake, the (population, observable) in which it shows
 OBSERVED = ("spikes", "membranes", "codes")

@@ -20,7 +20,7 @@ from fsref.verification.dropping_causes import DROPPING
 from fsref.verification.event_causes import EVENTS
 from fsref.verification.firing_causes import FIRING
 from fsref.verification.gate_causes import GATES
-from fsref.verification.neuron_causes import NEURON
+from fsref.verification.neuron_causes import HELD, NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
 from fsref.verification.pool_place_causes import POOL_PLACES
@@ -52,6 +52,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *ROWS,
     *BIAS,
     *ACCUMULATOR,
+    HELD,
     MISSING,
     *WEIGHT,
     *PRODUCTS,

@@ -116,6 +116,11 @@ def to_even(p: FS, v: Ints, theta: Ints) -> Ints:
     return np.clip(np.rint(real / theta).astype(np.int64) + p.offset, 0, top(p))
 
 
+HELD = Cause(  # behind those of accumulators, which end at a power of two: of few networks either gives all
+    "membrane-held-at-the-top",
+    "a membrane may reach 2^K theta, and what is left is dropped: yours ends at 2^K theta - 1 [FS-4]",
+    of_fs(held_at_the_top),
+)
 NEURON = (
     Cause(
         "bias-leaves-out-half",
@@ -133,11 +138,6 @@ NEURON = (
         of_fs(divided(toward_zero)),
     ),
     Cause("halves-to-even", "halves go up, not to the even code [CONV-5]", of_fs(divided(to_even))),
-    Cause(
-        "membrane-held-at-the-top",
-        "a membrane may reach 2^K theta, and what is left is dropped: yours ends at 2^K theta - 1 [FS-4]",
-        of_fs(held_at_the_top),
-    ),
     Cause(
         "fires-once-more",
         "a train has K steps: yours lowers the membrane once more behind the last [FS-3]",

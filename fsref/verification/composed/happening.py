@@ -170,6 +170,7 @@ def _beside() -> Iterator[Meant]:
     for by, words in ((1, "the neuron before"), (-1, "the next neuron"), (2, "the neuron 2 before")):
         yield Some(f" when {words} fires, too", 1.8, partial(_neighbour, by, at_least(1)))
         yield Some(f" when {words} does not fire", 2.3, partial(_neighbour, by, exactly(0)))
+    yield Some(" that is every second one of those side by side in its row", 1.9, _second)
     for axis, name in AXES:
         for by, words in ((1, f"the {name} before"), (-1, f"the next {name}")):
             yield Some(f" when its like in {words} fires, too", 2, partial(_apart, axis, by, at_least(1)))
@@ -231,6 +232,14 @@ def _apart(axis: int, by: int, test: Test, z: Ints) -> Mask:
 
 def _neighbour(by: int, test: Test, z: Ints) -> Mask:
     return _apart(2, by, test, _flat(z))
+
+
+def _second(z: Ints) -> Mask:
+    """Every second one of those that stand side by side in a row."""
+    found = np.zeros(z.shape, np.bool_)
+    for x in range(1, z.shape[-1]):
+        found[..., x] = (z[..., x - 1] > 0) & ~found[..., x - 1]
+    return found
 
 
 def _behind_its_silence(z: Ints) -> Mask:

@@ -25,6 +25,7 @@ def turning() -> Iterator[Move]:
     yield "sees rows and columns exchanged", 2.2, _transposed
     yield "has as many kernel rows as there are columns, and columns as there are rows", 2, _of_other_kernel
     yield "reads its weights in turn at places inside of the source alone", 2, _in_turn
+    yield "reads its weights in turn in rows inside of the source alone", 2, _in_rows
     yield from grouped()
     for n in TILES:
         yield f"takes the weight of its place in the kernel modulo {n}", 2.3, partial(_of_kernel_modulo, n)
@@ -64,6 +65,15 @@ def _of_other_kernel(taps: Taps) -> Taps:
     dy, dx = taps.dilation
     moved = taps.but(y=taps.y + (r - taps.r) * dy, x=taps.x + (c - taps.c) * dx)
     return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _in_rows(taps: Taps) -> Taps:
+    """Weights that do not move on with rows outside of the source."""
+    _, inputs, kh, kw = taps.sizes
+    shape = (*taps.inside_y.shape[:3], inputs, kh, 1)
+    there = np.broadcast_to(taps.inside_y, shape).reshape(*shape[:3], -1)
+    rows: Ints = (np.cumsum(there, axis=-1) - there).reshape(shape)
+    return taps.but(weight=taps.o * inputs * kh * kw + rows * kw + taps.c)
 
 
 def _in_turn(taps: Taps) -> Taps:

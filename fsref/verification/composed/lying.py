@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
+from fsref.law.populations import Shape
 from fsref.verification.composed.addresses import ADDRESSES, Address, Pitches, pitches
 from fsref.verification.composed.delivering import OF_ITS_OWN, delivered, reached, read_of
 from fsref.verification.composed.relation import UNSAID, Change, Part
@@ -26,6 +28,8 @@ def lies_otherwise() -> Iterator[Change]:
     for pitch in pitches():
         text = f"in yours a dense reads its source as if {pitch.text}"
         yield Change(text, pitch.dear, partial(_read, pitch, False), unsaid=0.9)
+        words = f"in yours a dense takes its weights as if, of the source, {pitch.text}"
+        yield Change(words, pitch.dear, partial(_weighed, partial(_pitched, pitch)), unsaid=0.9)
         yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read, pitch, True), unsaid=0.9)
         text = f"{text}, and steps one behind the other"
         yield Change(text, pitch.dear + 0.3, partial(_read, pitch, True, of_steps=True), unsaid=0.9)
@@ -44,6 +48,14 @@ def _stepped(n: int, by: int, part: Part) -> Ints:
     plane = read.codes.reshape(len(read.codes), -1)[:, np.minimum(at, size - 1)].reshape(read.codes.shape) * there
     unknown = reached(part, np.broadcast_to(~there, plane.shape).astype(np.int64))
     return np.where(unknown, UNSAID, delivered(part, read.q, plane))
+
+
+def _pitched(pitch: Pitches, own: Shape, other: Shape) -> NDArray[np.intp]:
+    """The addresses of neurons with another pitch."""
+    of_channel, of_row = pitch.of(own, other)
+    c, y, x = np.indices(own)
+    found: NDArray[np.intp] = (c * of_channel + y * of_row + x).ravel()
+    return found
 
 
 def _weighed(address: Address, part: Part) -> Ints:

@@ -150,6 +150,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for by, word in ((1, "next"), (-1, "last")):
         text = f"in yours a bias of a channel is that of the {word} neuron, in the memory of all biases"
         yield Change(text, 2, partial(_in_memory, partial(_of_neuron, by)))
+        text = f"in yours a bias is that of the {word} channel, in the memory of all biases"
+        yield Change(text, 1.9, partial(_in_memory, partial(_of_channel, by)))
     for n in TILES:
         text = f"in yours a neuron begins with what the neuron {n} before it ended with; its last sum alone is added"
         yield Change(text, 2, partial(_from_tile_before, n, True))
@@ -220,6 +222,11 @@ def _of_map(gives: Callable[[Part], Ints | None], part: Part) -> Ints | None:
 def _of_neuron(by: int, n: Ints, channels: int, height: int, width: int) -> Ints:
     """The channel of another neuron."""
     return (n + by) // (height * width)
+
+
+def _of_channel(by: int, n: Ints, channels: int, height: int, width: int) -> Ints:
+    """Another channel."""
+    return n // (height * width) + by
 
 
 def _in_memory(column_of: Column, part: Part) -> Ints:
