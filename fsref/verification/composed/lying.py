@@ -21,6 +21,9 @@ def lies_otherwise() -> Iterator[Change]:
     """Weights, or spikes and what they are worth, at other addresses of the source of a dense."""
     for words, dear, address in ADDRESSES:
         yield Change(f"in yours a dense takes the weight at the address of {words}", dear, partial(_weighed, address))
+        text = f"in yours a dense reads its source at the address of {words}"
+        yield Change(text, dear + 0.05, partial(_read_at, address, False), unsaid=0.9)
+        yield Change(f"{text}{OF_ITS_OWN}", dear + 0.25, partial(_read_at, address, True), unsaid=0.9)
     for n in WORDS:
         for by in (n - 1, n + 1):
             text = f"in yours the source of a dense moves on by {by} with each {n} weights"
@@ -72,6 +75,24 @@ def _weighed(address: Address, part: Part) -> Ints:
     behind = np.broadcast_to(~there.reshape(read.codes.shape[1:]), read.codes.shape) * (read.codes != 0)
     unknown = delivered(part, read.by(1 + 0 * weights), behind.astype(np.int64)) > 0
     return np.where(unknown, UNSAID, delivered(part, read.by(weights), read.codes))
+
+
+def _read_at(address: Address, with_own_d: bool, part: Part) -> Ints:
+    """What is delivered of spikes at other addresses; what lies behind the source is not known."""
+    read = read_of(part)
+    if read.q.weights.ndim != 2:
+        return part.right
+    shape, size = read.codes.shape[1:], read.codes[0].size
+    at = address(shape, part.scene.population.shape)
+    there = (at < size).reshape(shape)
+    if (at == np.arange(size)).all():
+        return part.right
+    at = np.where(at < size, at, 0)
+    z = read.spikes.reshape(*read.spikes.shape[:2], size)[:, :, at].reshape(read.spikes.shape)
+    codes = read.codes.reshape(len(read.codes), size)[:, at].reshape(read.codes.shape)
+    plane = ((z * read.d).sum(axis=1) if with_own_d else codes) * there
+    unknown = reached(part, np.broadcast_to(~there, plane.shape).astype(np.int64))
+    return np.where(unknown, UNSAID, delivered(part, read.q, plane))
 
 
 def _read(pitch: Pitches, with_own_d: bool, part: Part, of_steps: bool = False) -> Ints:

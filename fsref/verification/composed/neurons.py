@@ -194,12 +194,15 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     last = np.concatenate([0 * own.fired[:, :1], own.fired[:, :-1]], axis=1)
     beside, behind = (moved(own.fired.astype(np.int64), by) for by in (-1, 1))
     beside[..., 0, 0, 0] = behind[..., -1, -1, -1] = 0
+    high = own.before >= own.T
+    risen = np.concatenate([0 * high[:, :1], high[:, :-1]], axis=1)
     earlier = np.concatenate([0 * own.fired[:, :2], own.fired[:, :-2]], axis=1)[:, : own.fired.shape[1]]
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
     return _flags_before(scene, own) | {
         "where it fired in the step before": last > 0,
+        "where v was not below T in the step before": risen > 0,
         "where it fired before": so_far > 0,
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
         "where the neuron before fires": beside > 0,

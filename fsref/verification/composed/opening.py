@@ -151,7 +151,7 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"in yours a bias of a channel is that of the {word} neuron, in the memory of all biases"
         yield Change(text, 2, partial(_in_memory, partial(_of_neuron, by)))
         text = f"in yours a bias is that of the {word} channel, in the memory of all biases"
-        yield Change(text, 1.9, partial(_in_memory, partial(_of_channel, by)))
+        yield Change(text, 2.05, partial(_in_memory, partial(_of_channel, by)))
     for n in TILES:
         text = f"in yours a neuron begins with what the neuron {n} before it ended with; its last sum alone is added"
         yield Change(text, 2, partial(_from_tile_before, n, True))

@@ -37,6 +37,9 @@ def points_otherwise() -> Iterator[Change]:
     for (what, unit), (silent, by_step) in product(UNITS, SILENT):
         text = f"in yours the weights of a dense do not move on with a {what} that {silent}"
         yield Change(text, 2, partial(_skipped, unit, by_step, 0, 1))
+    for n in TILES:
+        text = "in yours the weights of a dense do not move on with a neuron that sends nothing, in its tile of"
+        yield Change(f"{text} {n} inputs", 2.1, partial(_skipped_in_tiles, n))
     for silent, by_step in SILENT:
         text = f"in yours the weights of a window do not move on with a row that {silent}, or that is not there"
         yield Change(text, 2, partial(_rows_skipped, by_step))
@@ -93,6 +96,17 @@ def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> I
     first = np.arange(busy.shape[2]) % n == 0
     by = np.where(busy, 1, first * moves)
     return _walked(np.cumsum(by, axis=2) - by, lanes, part)
+
+
+def _skipped_in_tiles(n: int, part: Part) -> Ints:
+    """The same of neurons, from the first of each tile of so many on."""
+    read = read_of(part)
+    if read.q.weights.shape != (len(read.weights), read.codes[0].size):
+        return part.right
+    busy = _busy(read, UNITS[0][1], False)
+    own = np.arange(busy.shape[2])
+    before: Ints = np.cumsum(busy, axis=2) - busy
+    return _walked(own // n * n + before - before[:, :, own // n * n], 1, part)
 
 
 def _flat(read: Read) -> Mask:
