@@ -308,7 +308,7 @@ PLANTED: dict[type[Chip], str] = {
     FirstWord: "sees of a row what lies in its first word of 8 alone",
     WordsOfD: "a spike is worth d of the channel of the first neuron of its word of 32",
     Skipping: "the weights of a dense do not move on with a word of 8 neurons that sends nothing in a step",
-    Tiles: "product of each 8 inputs or taps at a neuron is lost where more inputs follow, along a dense of all neurons",
+    Tiles: "of each 8 inputs or taps at a neuron is lost where more inputs follow, along a dense of all neurons",
     Square: "sees what lies at its address where its column would be inside of as many as there are rows",
     Stale: "weights of the first of each 16 inputs, but for the first, are those of the input before",
     Early: "a bias of a channel is that of the next neuron, in the memory of all biases",
