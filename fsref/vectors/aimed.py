@@ -22,7 +22,7 @@ from fsref.simulation.recording import Key
 from fsref.vectors.case import SCOPES, Case, case_of, units, wanted
 from fsref.vectors.chains import CHAIN
 from fsref.vectors.drawing import Draws, membranes
-from fsref.vectors.flags import flagged, gets, scene_of
+from fsref.vectors.flags import Shows, flagged, gets, scene_of
 from fsref.vectors.forms import forms, made
 from fsref.vectors.placing import codes, placed, stimuli
 from fsref.vectors.protocol import ROW
@@ -34,6 +34,7 @@ Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
 NEARLY = 4  # bits of an accumulator at its end that all ways of delivering are to reach
+LAYERS = 3  # in each of which a mistake is to show
 TOGETHER = 64  # stimuli that are followed at a time
 TURNS = {1: range(1), 2: range(1, 4)}  # of each form a network each, by level
 
@@ -186,11 +187,15 @@ def weighed(
     made: list[Candidate] = []
     for _, group in groupby(distinct, lambda case: case.net.id):
         same = list(group)
-        shown = [
+        shown = flagged(same, progress)
+        able_to = [
             {flag: seen for flag, keys in shows.items() if (seen := {key for key in keys if key[1] in able})}
-            for shows in flagged(same, progress)
+            for shows in shown
         ]
-        weighing = [weigh(case, shows, each, chip) for case, shows in zip(same, shown, strict=True)]
+        weighing = [weigh(case, shows, each, chip) for case, shows in zip(same, able_to, strict=True)]
+        for candidate, shows in zip(weighing, shown, strict=True):
+            if candidate.case.scope == "network" and not each:
+                candidate.gains |= placed_at(candidate.case.net, shows)
         rows = [[c for c in weighing if c.case.scope == scope] for scope in ("network", "population")]
         for row in rows:
             for place, candidate in enumerate(row):
@@ -238,6 +243,12 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool, chip: Limits | 
         kinds | {(case.scope, *kind) for kind in aims.values()},
         gains,
     )
+
+
+def placed_at(net: Network, shows: Shows) -> set[Gain]:
+    """The mistakes that a case shows, each with the layer and the channel in which it does, of the first ones."""
+    layers = {p.name: layer for layer, p in enumerate(net.integrating[:LAYERS])}
+    return {(flag, layers[of], channel) for flag, of, channel in shows.channels if of in layers}
 
 
 def heights(case: Case, bits: int) -> set[Gain]:

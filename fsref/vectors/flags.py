@@ -23,8 +23,18 @@ from fsref.verification.table_causes import TABLE
 
 OF_NEURONS = (SILENT, *NEURON, HELD, *FIRING, *TABLE, *STUCK)  # what may be wrong behind a right opening
 Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effects are
-Shows: TypeAlias = dict[str, set[Key]]  # by mistake, the (population, observable) in which it shows
 OBSERVED = ("spikes", "membranes", "codes")
+CHANNELS = 4  # of which it is told whether a mistake shows there
+
+
+class Shows(dict[str, set[Key]]):
+    """By mistake, the (population, observable) in which it shows; and in `channels` mistakes, populations and channels,
+    the first ones, in which one does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels: set[tuple[str, str, int]] = set()
 
 
 class Unanswered(Scene):
@@ -45,7 +55,7 @@ def flagged(cases: Sequence[Case], progress: Callable[[int], None] | None = None
     `progress` is called with 1 for each population but the input.
     """
     net = cases[0].net
-    found: list[Shows] = [{} for _ in cases]
+    found = [Shows() for _ in cases]
     for p in net.populations[1:]:
         sources = [(source, "spikes") for source in dict.fromkeys(net.sources(p.name))]
         opening = (p.name, "opening")
@@ -90,11 +100,14 @@ def tried(scene: Scene, cases: Sequence[Sequence[tuple[str, Shows]]]) -> None:
         left = np.ones(len(cases), bool)  # images that have not shown it,
         left_sums = np.full(len(cases), sums and not alone)  # nor in what projections deliver
         for effect in cause.follow(unanswered):
-            for key, differs in shown(scene, right, alone, effect).items():
+            for key, where in shown(scene, right, alone, effect).items():
+                differs = where.any(axis=1)
                 for image in np.flatnonzero(differs).tolist():
+                    channels = np.flatnonzero(where[image, :CHANNELS]).tolist()
                     for scope, shows in cases[image]:
                         if scope != "projection":
                             shows.setdefault(cause.name, set()).add(key)
+                            shows.channels.update((cause.name, key[0], channel) for channel in channels)
                         elif sums and key[1] == "opening":
                             shows.setdefault(cause.name, set()).add((key[0], "sums"))
                 left &= ~differs
@@ -123,8 +136,8 @@ def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
 
 
 def shown(scene: Scene, right: Observed, alone: bool, effect: Effect) -> dict[Key, NDArray[np.bool_]]:
-    """In which observables an effect differs from what is right, with the images (B,) in which it does; none where
-    neurons stand `alone`, and their opening membranes are not those given.
+    """In which observables an effect differs from what is right, with the images and channels (B, C) in which it does;
+    none where neurons stand `alone`, and their opening membranes are not those given.
     """
     wrongs = [(what, getattr(effect, what)) for what in ("opening", *OBSERVED)]
     found = {
@@ -150,10 +163,11 @@ def right_of(scene: Scene) -> Observed:
 
 
 def unlike(wrong: Any, right: Any) -> NDArray[np.bool_]:
-    """Which images (B,) differ; all, where the shapes do."""
+    """Which images and channels (B, C) of (B, ..., C, H, W) differ; all, where the shapes do."""
+    channels = right.shape[-3]
     if wrong is right:
-        return np.zeros(len(right), bool)
+        return np.zeros((len(right), channels), bool)
     if wrong.shape != right.shape:
-        return np.ones(len(right), bool)
-    differs: NDArray[np.bool_] = (wrong != right).reshape(len(right), -1).any(axis=1)
+        return np.ones((len(right), channels), bool)
+    differs: NDArray[np.bool_] = (wrong != right).any(axis=(-1, -2)).reshape(len(right), -1, channels).any(axis=1)
     return differs
