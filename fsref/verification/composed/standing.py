@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import product
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
-from fsref.law.projections import Gate
 from fsref.verification.composed.delivering import delivered, rows_of
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.scene import Scene
@@ -83,8 +82,8 @@ def _codes_kept(part: Part) -> Ints | None:
     plane = np.zeros((scene.count, 0), np.int64)
     for p in net.integrating:
         for name, q in net.into(p.name).items():
-            if isinstance(q, Gate) or q.source not in scene.sent:
-                return None
+            if len(q.sources) > 1 or q.source not in scene.sent:
+                return None  # what a gate reads beside its source
             own = _codes(scene, q.source).reshape(scene.count, -1)
             more = max(0, own.shape[1] - plane.shape[1])
             plane = np.pad(plane, ((0, 0), (0, more)))
@@ -136,7 +135,13 @@ def _sums(scene: Scene, p: FS | Readout) -> list[Ints] | None:
 
 def _behind(p: FS | Readout, v: Ints) -> Ints:
     """Membranes behind the last step."""
-    return reference.fire(v, p.table)[1][:, -1] if isinstance(p, FS) else v
+    match p:
+        case FS():
+            return reference.fire(v, p.table)[1][:, -1]
+        case Readout():
+            return v
+        case _:
+            assert_never(p)
 
 
 def _first(stood: Ints, right: Ints) -> Ints:
