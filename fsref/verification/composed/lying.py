@@ -32,7 +32,7 @@ def lies_otherwise() -> Iterator[Change]:
         text = f"in yours a dense reads its source as if {pitch.text}"
         yield Change(text, pitch.dear, partial(_read, pitch, False), unsaid=0.9)
         words = f"in yours a dense takes its weights as if, of the source, {pitch.text}"
-        yield Change(words, pitch.dear, partial(_weighed, partial(_pitched, pitch)), unsaid=0.9)
+        yield Change(words, pitch.dear + 0.2, partial(_weighed, partial(_pitched, pitch)), unsaid=0.9)
         yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read, pitch, True), unsaid=0.9)
         text = f"{text}, and steps one behind the other"
         yield Change(text, pitch.dear + 0.3, partial(_read, pitch, True, of_steps=True), unsaid=0.9)
