@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fsref.law.populations import Shape
 from fsref.tables import Brief
 
+IN_TURN = (1, 2, 4, 8)  # memories that take channels, or outputs, in turn
 ROUNDED = (2, 4, 8, 16, 32)  # to whose multiples a pitch may be rounded up
 Pitch: TypeAlias = Callable[[int, Shape, Shape], int]  # from the right one, the own shape and the one beside it
 

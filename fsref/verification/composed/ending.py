@@ -13,7 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.neurons import STEPS, Neurons, neurons_of
 from fsref.verification.composed.placing import as_rows
-from fsref.verification.composed.relation import Change, Mask, Part, part_of
+from fsref.verification.composed.relation import MOSTLY, Change, Mask, Part, part_of
 from fsref.verification.scene import Scene
 
 WRONG, UNLIKE = -1, -2  # of a neuron that did something else, and of one that ended elsewhere
@@ -48,11 +48,11 @@ def _ended(scene: Scene, p: FS, own: Neurons, steps: int, aligned: bool) -> Mask
 
 def ends_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """No steps, or as many as something else has."""
-    yield Change("yours runs through none", 2.2, partial(_ending, lambda scene: 0, True), unsaid=0.9)
+    yield Change("yours runs through none", 2.2, partial(_ending, lambda scene: 0, True), unsaid=MOSTLY)
     for words, dear, steps in STEPS:
         for more, far, aligned in ALIGNED:
             text = f"yours runs through as many as {words} alone{more}"
-            yield Change(text, dear + far, partial(_ending, steps, aligned), unsaid=0.9)
+            yield Change(text, dear + far, partial(_ending, steps, aligned), unsaid=MOSTLY)
 
 
 def _ending(steps: Callable[[Scene], int], aligned: bool, part: Part) -> Ints | None:

@@ -15,14 +15,13 @@ from fsref.law.neuron import Ints
 from fsref.law.projections import Dense
 from fsref.verification.composed.delivering import delivered, of_each_d, read_of, rows_of
 from fsref.verification.composed.memory import NOWHERE, lying, read_at
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.weighing import SIGNS
 from fsref.verification.composed.where import Some
 
 CHEAP = 3.6  # words of a product and what becomes of it
 MOST = 128  # values of weights that are tried
-MOSTLY = 0.9  # of what is wrong of which nothing is said, as it is read behind the source
 WORDS = (8, 16, 32, 64)  # spikes of a word
 GROUPS = (4, 8, 16)  # of neighbours that are skipped together
 Skipped = Callable[[Ints], Mask]  # from codes in groups (..., n)

@@ -17,9 +17,9 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Dense
 from fsref.tables import Brief
-from fsref.verification.composed.addresses import Pitches, pitches
+from fsref.verification.composed.addresses import IN_TURN, Pitches, pitches
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.placing import ALONE, BANKS, CHANNELS
+from fsref.verification.composed.placing import ALONE, CHANNELS
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.scene import Scene
 
@@ -198,9 +198,9 @@ def _landings() -> Iterator[Landed]:
         yield f"{words}, of columns", dear + 0.2, partial(Landing.but, grids=(_exact, grid))
     for (where, dear, sides), (what, far, mode) in product(BORDERS, MODES):
         yield f"what is delivered {where} {what}", dear + far, partial(Landing.but, beyond=sides, mode=mode)
-    for (where, dear, sides), banks in product(BORDERS, BANKS):
+    for (where, dear, sides), banks in product(BORDERS, IN_TURN):
         yield from _running(f"what is delivered {where} runs on at the address there", dear, banks, beyond=sides)
-    for banks in BANKS:
+    for banks in IN_TURN:
         yield from _running(
             "what is delivered one column right of the target runs on at the address there", 1.9, banks, further=1
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import delivered, read_of
 from fsref.verification.composed.memory import TILES
-from fsref.verification.composed.relation import UNSAID, Change, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
 
 Meant: TypeAlias = Callable[[NDArray[np.intp], int], NDArray[np.bool_]]  # of outputs of a group, and how many it has
 Pitch: TypeAlias = Callable[[int, int], int]  # from how many outputs there are, and how many make a word
@@ -54,11 +54,11 @@ def lanes_otherwise() -> Iterator[Change]:
         words = f"in yours a last tile of fewer than {n} outputs of a group has the weights of the last {n}"
         yield Change(words, 2.7, partial(_of_last, n))
         words = f"in yours outputs of each tile of {n} have the weights of those as far from its other end"
-        yield Change(f"{words}, 0 where there is none", 2, partial(_turned, n, 0), unsaid=0.9)
-        yield Change(words, 2.1, partial(_turned, n, None), unsaid=0.9)
+        yield Change(f"{words}, 0 where there is none", 2, partial(_turned, n, 0), unsaid=MOSTLY)
+        yield Change(words, 2.1, partial(_turned, n, None), unsaid=MOSTLY)
         words = f"in yours weights lie input by input, outputs in words of {n}, and are read"
         for how, pitch in PITCHES:
-            yield Change(f"{words} {how}", 2.2, partial(_by_input, n, *pitch), unsaid=0.9)
+            yield Change(f"{words} {how}", 2.2, partial(_by_input, n, *pitch), unsaid=MOSTLY)
         for lane, (what, far, by) in ((lane, get) for lane in sorted({0, 1, n // 2, n - 1}) for get in GETS):
             text = f"in yours output {lane} of each tile of {n} outputs of a group {what}"
             yield Change(text, 2.3 + far, partial(_gets, by, partial(_lane, n, lane)))

@@ -12,7 +12,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.verification.composed.addresses import ADDRESSES, Address, Pitches, pitches
 from fsref.verification.composed.delivering import OF_ITS_OWN, delivered, reached, read_of
-from fsref.verification.composed.relation import UNSAID, Change, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
 
 WORDS = (4, 8, 16)  # neurons that are read at once
 
@@ -22,35 +22,29 @@ def lies_otherwise() -> Iterator[Change]:
     for words, dear, address in ADDRESSES:
         yield Change(f"in yours a dense takes the weight at the address of {words}", dear, partial(_weighed, address))
         text = f"in yours a dense reads its source at the address of {words}"
-        yield Change(text, dear + 0.05, partial(_read_at, address, False), unsaid=0.9)
-        yield Change(f"{text}{OF_ITS_OWN}", dear + 0.25, partial(_read_at, address, True), unsaid=0.9)
+        yield Change(text, dear + 0.05, partial(_read_at, address, False), unsaid=MOSTLY)
+        yield Change(f"{text}{OF_ITS_OWN}", dear + 0.25, partial(_read_at, address, True), unsaid=MOSTLY)
     for n in WORDS:
         for by in (n - 1, n + 1):
             text = f"in yours the source of a dense moves on by {by} with each {n} weights"
-            yield Change(text, 2.1, partial(_stepped, n, by), unsaid=0.9)
+            yield Change(text, 2.1, partial(_stepped, n, by), unsaid=MOSTLY)
     for pitch in pitches():
-        text = f"in yours a dense reads its source as if {pitch.text}"
-        yield Change(text, pitch.dear, partial(_read, pitch, False), unsaid=0.9)
+        text, address = f"in yours a dense reads its source as if {pitch.text}", partial(_pitched, pitch)
+        yield Change(text, pitch.dear, partial(_read_at, address, False), unsaid=MOSTLY)
         words = f"in yours a dense takes its weights as if, of the source, {pitch.text}"
-        yield Change(words, pitch.dear + 0.2, partial(_weighed, partial(_pitched, pitch)), unsaid=0.9)
-        yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read, pitch, True), unsaid=0.9)
+        yield Change(words, pitch.dear + 0.2, partial(_weighed, address), unsaid=MOSTLY)
+        yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read_at, address, True), unsaid=MOSTLY)
         text = f"{text}, and steps one behind the other"
-        yield Change(text, pitch.dear + 0.3, partial(_read, pitch, True, of_steps=True), unsaid=0.9)
+        yield Change(text, pitch.dear + 0.3, partial(_read_on, pitch), unsaid=MOSTLY)
 
 
 def _stepped(n: int, by: int, part: Part) -> Ints:
-    """What is delivered when words of codes lie closer or further apart than those of weights; what lies behind the
-    source is not known.
-    """
+    """What is delivered when words of codes lie closer or further apart than those of weights."""
     read = read_of(part)
-    size = read.codes[0].size
-    if read.q.weights.shape != (len(read.weights), size):
+    if read.q.weights.shape != (len(read.weights), read.codes[0].size):
         return part.right
-    at = np.arange(size) // n * by + np.arange(size) % n
-    there = (at < size).reshape(read.codes.shape[1:])
-    plane = read.codes.reshape(len(read.codes), -1)[:, np.minimum(at, size - 1)].reshape(read.codes.shape) * there
-    unknown = reached(part, np.broadcast_to(~there, plane.shape).astype(np.int64))
-    return np.where(unknown, UNSAID, delivered(part, read.q, plane))
+    at = np.arange(read.codes[0].size)
+    return _read_at(lambda own, other: at // n * by + at % n, False, part)
 
 
 def _pitched(pitch: Pitches, own: Shape, other: Shape) -> NDArray[np.intp]:
@@ -68,7 +62,7 @@ def _weighed(address: Address, part: Part) -> Ints:
     if read.q.weights.shape != (len(read.weights), inputs):
         return part.right
     at = address(read.codes.shape[1:], part.scene.population.shape)
-    there = at < inputs
+    there = (at >= 0) & (at < inputs)
     weights = read.weights[:, np.where(there, at, 0)] * there[:, None, None]
     if (weights == read.weights).all():
         return part.right
@@ -84,10 +78,10 @@ def _read_at(address: Address, with_own_d: bool, part: Part) -> Ints:
         return part.right
     shape, size = read.codes.shape[1:], read.codes[0].size
     at = address(shape, part.scene.population.shape)
-    there = (at < size).reshape(shape)
+    there = ((at >= 0) & (at < size)).reshape(shape)
     if (at == np.arange(size)).all():
         return part.right
-    at = np.where(at < size, at, 0)
+    at = np.where(there.ravel(), at, 0)
     z = read.spikes.reshape(*read.spikes.shape[:2], size)[:, :, at].reshape(read.spikes.shape)
     codes = read.codes.reshape(len(read.codes), size)[:, at].reshape(read.codes.shape)
     plane = ((z * read.d).sum(axis=1) if with_own_d else codes) * there
@@ -95,24 +89,21 @@ def _read_at(address: Address, with_own_d: bool, part: Part) -> Ints:
     return np.where(unknown, UNSAID, delivered(part, read.q, plane))
 
 
-def _read(pitch: Pitches, with_own_d: bool, part: Part, of_steps: bool = False) -> Ints:
-    """What is delivered of spikes at addresses with another pitch, of each step or of all, step by step; what lies
-    behind these is not known.
+def _read_on(pitch: Pitches, part: Part) -> Ints:
+    """What is delivered of spikes at addresses with another pitch, one step behind the other; what lies behind all is
+    not known.
     """
     read = read_of(part)
     if read.q.weights.ndim != 2:
         return part.right
     shape = read.codes.shape[1:]
     of_channel, of_row = pitch.of(shape, part.scene.population.shape)
-    steps = len(read.d) if of_steps else 1
-    t, c, y, x = np.indices((steps, *shape))
+    t, c, y, x = np.indices((len(read.d), *shape))
     at = (t * shape[0] + c) * of_channel + y * of_row + x
     there = (at >= 0) & (at < at.size)
     if (at.ravel() == np.arange(at.size)).all():
         return part.right
-    at = np.where(there, at, 0)
-    z = read.spikes.reshape(len(read.codes), -1, at.size)[:, :, at].reshape(read.spikes.shape)
-    codes = read.codes.reshape(len(read.codes), -1)
-    plane = (z * there * read.d).sum(axis=1) if with_own_d else codes[:, at[0]] * there[0]
+    z = read.spikes.reshape(len(read.codes), -1)[:, np.where(there, at, 0)]
+    plane = (z * there * read.d).sum(axis=1)
     behind = np.broadcast_to(~there.all(axis=0), plane.shape).astype(np.int64)
     return np.where(reached(part, behind), UNSAID, delivered(part, read.q, plane))

@@ -15,8 +15,9 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.projections import Projection
 from fsref.tables import Brief
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.delivering import delivered, read_of
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
 
 TILES = (2, 4, 8, 16, 32)  # outputs, or inputs, that are made at once
 AXES = ("output", "input", "kernel row", "kernel column")
@@ -44,8 +45,6 @@ SIZES: Mapping[str, tuple[str, ...]] = {  # how far apart weights may be read, i
 ROUNDED = (2, 4, 8, 16, 32, 64)  # to whose multiples a pitch may be rounded up
 BITS = range(3, 17)  # of addresses
 NOWHERE = -(2**40)
-MOSTLY = 0.9  # of what is wrong of which nothing is said, as it is read behind a memory
-BANKS = (1, 2, 4, 8)  # memories that take outputs in turn
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,7 +101,7 @@ def addressed_otherwise() -> Iterator[Change]:
         yield Change(f"in yours {words}", dear, partial(_read, place, 1))
     places = [(*each, False) for each in (*_pitches(), *bases(), OF_SOURCE)]
     places += [(*each, True) for each in _pitches()]  # behind a projection others may lie otherwise
-    for (words, dear, place, alone), banks in product(places, BANKS):
+    for (words, dear, place, alone), banks in product(places, IN_TURN):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
         far = dear + (banks > 1) / 10 + alone / 20
         yield Change(f"in yours {words}{in_turn}", far, partial(_read, place, banks, alone=alone), unsaid=MOSTLY)

@@ -25,6 +25,7 @@ from fsref.verification.composed.placing import (
     told_elsewhere,
 )
 from fsref.verification.composed.relation import (
+    MOSTLY,
     UNSAID,
     Change,
     Mask,
@@ -156,7 +157,7 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"in yours a neuron begins with what the neuron {n} before it ended with; its last sum alone is added"
         yield Change(text, 2, partial(_from_tile_before, n, True))
         text = f"{text}, and the first with what stood there"
-        yield Change(text, 2.1, partial(_from_tile_before, n, False), unsaid=0.9)
+        yield Change(text, 2.1, partial(_from_tile_before, n, False), unsaid=MOSTLY)
     for words, column_of in COLUMNS:
         text = f"in yours the channel whose bias a neuron has {words}"
         yield Change(text, 2, partial(_in_memory, column_of))

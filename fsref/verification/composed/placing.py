@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
-from fsref.verification.composed.addresses import Pitches, pitches
+from fsref.verification.composed.addresses import IN_TURN, Pitches, pitches
 from fsref.verification.composed.relation import UNSAID, Change, Part
 from fsref.verification.composed.where import Other, others
 
 AXES = {"step": -4, "channel": -3, "row": -2, "column": -1}  # of values (B, [K,] C, H, W)
-BANKS = (1, 2, 4, 8)  # memories in which channels may lie in turn
 CHANNELS, ALONE = range(4), 2.2  # of which one alone may be wrong, and how dear that is, as a condition is
 Given = Callable[[Part], Ints]  # values of a part, by rows
 
@@ -93,7 +92,7 @@ def placed_otherwise(what: str, given: Given) -> Iterator[Change]:
     for name, other in elsewhere("neuron", "channel", "row", "column"):
         text = f"yours adds {what} at {other.text}"
         yield Change(text, other.dear + 0.4, partial(_moved, partial(added_at, name, other, given), given))
-    for pitch, banks in product(pitches(), BANKS):
+    for pitch, banks in product(pitches(), IN_TURN):
         text, dear = f"yours adds {what} as if {pitch.text}", pitch.dear + 0.2
         text, dear = (text, dear) if banks == 1 else (f"{text}, channels in {banks} memories in turn", dear + 0.1)
         yield Change(text, dear, partial(_moved, partial(_written, pitch, banks, None, given), given))

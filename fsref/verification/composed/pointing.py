@@ -14,7 +14,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d
 from fsref.verification.composed.delivering import Read, delivered, reached, read_of, rows_of
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
 from fsref.verification.taps import products
 
 MOST = 2**20  # products, of all images, of a conv2d that is followed row by row
@@ -48,18 +48,18 @@ def points_otherwise() -> Iterator[Change]:
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_skipped, UNITS[-2][1], True, n, lanes))
     for lanes in LANES:
         text = "in yours the weights of a step begin behind those of the step before"
-        yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_not_rewound, lanes), unsaid=0.9)
+        yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_not_rewound, lanes), unsaid=MOSTLY)
     for n in TILES:
         text = f"in yours the spikes of the last step have the weights of the next tile of {n} inputs and {n} outputs"
-        yield Change(text, 2.2, partial(_ahead, n, False), unsaid=0.9)
+        yield Change(text, 2.2, partial(_ahead, n, False), unsaid=MOSTLY)
         text = f"{text}, and those that the last tile lacks stay"
-        yield Change(text, 2.3, partial(_ahead, n, True), unsaid=0.9)
+        yield Change(text, 2.3, partial(_ahead, n, True), unsaid=MOSTLY)
     for what, unit in (UNITS[0], *UNITS[3:4], *UNITS[-2:]):
         said = "" if what == "neuron" else f", where a {what} without a spike is skipped"
         text = f"in yours a spike of a dense has the weight that was read for the neuron before it{said}"
         for lanes in LANES:
             where = f"{text}, the first that for the output {lanes} before"
-            yield Change(where, 2.2 + lanes / 100, partial(_late, unit, lanes), unsaid=0.9)
+            yield Change(where, 2.2 + lanes / 100, partial(_late, unit, lanes), unsaid=MOSTLY)
         yield Change(f"in yours the last product of each sum is lost{said}", 2.1, partial(_without_last, unit))
 
 
@@ -78,10 +78,15 @@ def _by_neuron(read: Read) -> Ints | None:
 def _busy(read: Read, unit: Unit, by_step: bool) -> Mask:
     """Which neurons (B, K, neurons) lie with one that fires, in their step or at all."""
     neurons, n = read.codes[0].size, unit(read.codes.shape[1:])
-    z = read.spikes.reshape(*read.spikes.shape[:2], neurons)
+    z = _flat(read)
     words = np.pad(z, ((0, 0), (0, 0), (0, -neurons % n))).reshape(*z.shape[:2], -1, n).any(axis=3)
     words = words if by_step else words | np.logical_or.reduce(words, axis=1, keepdims=True)
     return np.repeat(words, n, axis=2)[..., :neurons]
+
+
+def _visited(read: Read, unit: Unit) -> Mask:
+    """Which neurons are read in each step, (B, K, neurons): all, unless several are skipped together."""
+    return np.ones(_flat(read).shape, np.bool_) if unit is UNITS[0][1] else _busy(read, unit, True)
 
 
 def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> Ints:
@@ -223,7 +228,7 @@ def _late(unit: Unit, lanes: int, part: Part) -> Ints:
     weights = _by_neuron(read)
     if weights is None:
         return part.right
-    busy = _busy(read, unit, True) if unit is not UNITS[0][1] else np.ones(_flat(read).shape, np.bool_)
+    busy = _visited(read, unit)
     rows, neurons = busy.reshape(len(busy), -1), busy.shape[2]
     last = np.maximum.accumulate(np.where(rows, np.arange(rows.shape[1]), NOWHERE), axis=1)
     before = np.concatenate([np.full((len(rows), 1), NOWHERE), last[:, :-1]], axis=1)
@@ -247,7 +252,7 @@ def _without_last(unit: Unit, part: Part) -> Ints | None:
         weights = np.zeros_like(read.weights)
         weights[:, -1, -1, -1] = read.weights[:, -1, -1, -1]
         return part.right - delivered(part, read.by(weights), (read.spikes[:, -1] * read.d[-1]).astype(np.int64))
-    busy = _busy(read, unit, True) if unit is not UNITS[0][1] else np.ones(_flat(read).shape, np.bool_)
+    busy = _visited(read, unit)
     rows = busy.reshape(len(busy), -1)
     last = rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
     lost = (np.arange(rows.shape[1]) == last[:, None]).reshape(read.spikes.shape) & read.spikes

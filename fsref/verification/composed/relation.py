@@ -20,6 +20,7 @@ from fsref.verification.widths import saturated, wrapped
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 MOST = 2**20  # changes tried
 APART = 4  # times what is wrong of a sum may stand in it on the way, where it takes itself away again
+MOSTLY = 0.9  # of what is wrong of which a change may say nothing, where most of what it reads is not known
 UNSAID = -(2**63)  # in rows of which a change says nothing: what stands there is not known
 Mask: TypeAlias = NDArray[np.bool_]
 Values = TypeVar("Values", Ints, Mask)

@@ -14,7 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import OF_ITS_OWN, TIMES, Read, delivered, reached, read_of
 from fsref.verification.composed.placing import AXES, elsewhere
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, later
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part, later
 from fsref.verification.composed.rows import Rows, rows_otherwise
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, sources, steps
@@ -77,8 +77,8 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"in yours a spike is worth {word} where d is 0", 1.9, partial(_as_worth, worth, True))
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
-    yield Change("in yours a spike is worth d of the channel of the target", 2, _of_target, unsaid=0.9)
-    yield Change("in yours a spike is worth d of the target, 0 where it has none", 2, _of_its_table, unsaid=0.9)
+    yield Change("in yours a spike is worth d of the channel of the target", 2, _of_target, unsaid=MOSTLY)
+    yield Change("in yours a spike is worth d of the target, 0 where it has none", 2, _of_its_table, unsaid=MOSTLY)
     for n in WORDS:
         text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
         yield Change(text, 2, partial(_of_first, n))
@@ -86,13 +86,13 @@ def spikes_otherwise() -> Iterator[Change]:
         of = "the first neuron" if n == 1 else f"the first {n} neurons"
         yield Change(f"in yours a spike of {of} is worth d of the step before", 2.1, partial(_of_step_before, n))
     text = "in yours a spike of the first neuron is worth d of the step before, as the last neuron has it"
-    yield Change(text, 2.2, partial(_of_step_before, 1, of_last=True), unsaid=0.9)
+    yield Change(text, 2.2, partial(_of_step_before, 1, of_last=True), unsaid=MOSTLY)
     text = "in yours spikes are read of the population just before the target"
-    yield Change(text, 2, _of_population_before, unsaid=0.9)
+    yield Change(text, 2, _of_population_before, unsaid=MOSTLY)
     text = f"{text}, as its own lie there, step by step"
-    yield Change(text, 2.1, _of_steps_before, unsaid=0.9)
+    yield Change(text, 2.1, _of_steps_before, unsaid=MOSTLY)
     text = "in yours codes are read of the population just before the target"
-    yield Change(text, 2.1, _of_codes_before, unsaid=0.9)
+    yield Change(text, 2.1, _of_codes_before, unsaid=MOSTLY)
     for other, where in product(list(others("neuron")), list(sources())):
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
@@ -105,9 +105,9 @@ def spikes_otherwise() -> Iterator[Change]:
         yield Change(f"{text}{OF_ITS_OWN}", other.dear + 0.45, partial(_from_with_own_d, name, other))
     for words, counted in COUNTED:
         text = f"in yours spikes of as many steps as {words} has are read"
-        yield Change(text, 2, partial(_counted, counted), unsaid=0.9)
+        yield Change(text, 2, partial(_counted, counted), unsaid=MOSTLY)
         text = f"in yours trains are read as if they had as many steps as {words} has"
-        yield Change(text, 2, partial(_read_as, counted), unsaid=0.9)
+        yield Change(text, 2, partial(_read_as, counted), unsaid=MOSTLY)
     for each in BECOMES:
         yield Change(f"in yours a code, as it is read, {each.text}", each.dear + 0.9, partial(_code, each))
     yield Change("in yours the largest code of the source is read as 0", 2, _largest)

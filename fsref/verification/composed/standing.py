@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.delivering import delivered, rows_of
-from fsref.verification.composed.relation import UNSAID, Change, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
 from fsref.verification.scene import Scene
 
 BANKS = (2, 3, 4)  # memories that populations take in turn
-IN_TURN, ROOM = (1, 2, 4, 8), 2**12  # memories in which channels lie in turn, and addresses of each
+ROOM = 2**12  # addresses of each memory in which channels lie in turn
 SUMS, OPENINGS, MEMBRANES = "sums", "openings", "membranes"  # what may be left in a memory
 STAND = ((MEMBRANES, "left in the memory of membranes"), (OPENINGS, "opened with"))
-LEFT = 0.9  # of what is wrong of which nothing is said where it is the first that stands there
 MOST = 0.8  # of what is wrong of which accumulators say nothing: what stood in them is not known in every scope
 Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
 
@@ -43,7 +43,7 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for banks in IN_TURN:
         memories = f" of channels in {banks} memories in turn" if banks > 1 else ""
         text = f"yours adds what projections before it left in accumulators{memories}"
-        yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, SUMS), unsaid=LEFT)
+        yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, SUMS), unsaid=MOSTLY)
     text = "yours reads codes to which those that projections before it read at their addresses are added"
     yield Change(text, 1.6, _codes_kept)
     yield from turns(_delivered)
@@ -54,9 +54,9 @@ def begins_otherwise() -> Iterator[Change]:
     for banks, (kind, words) in product(IN_TURN, STAND):
         which = f"{words}, channels in {banks} memories in turn" if banks > 1 else words
         text = f"yours adds what the populations before it {which}"
-        yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, kind), unsaid=LEFT)
+        yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, kind), unsaid=MOSTLY)
         text = f"in yours the bias is what the populations before it {which}"
-        yield Change(text, 1.8 + banks / 100, partial(_left_there, banks, kind, instead=True), unsaid=LEFT)
+        yield Change(text, 1.8 + banks / 100, partial(_left_there, banks, kind, instead=True), unsaid=MOSTLY)
 
 
 def _left_there(banks: int, kind: str, part: Part, instead: bool = False) -> Ints | None:

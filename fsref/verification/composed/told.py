@@ -14,7 +14,18 @@ from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import arranged, as_rows, told_elsewhere
-from fsref.verification.composed.relation import UNSAID, Change, Part, column, moved, part_of, result, shifted, taken
+from fsref.verification.composed.relation import (
+    MOSTLY,
+    UNSAID,
+    Change,
+    Part,
+    column,
+    moved,
+    part_of,
+    result,
+    shifted,
+    taken,
+)
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
@@ -88,7 +99,7 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change(text, 2, partial(_stacked, bits, of_channel))
     for bits, (words, apart) in product(STACKED, APART):
         text = f"yours holds the trains of {words} above its own, in {bits} bits"
-        yield Change(text, 2.1, partial(_stacked_apart, bits, apart), unsaid=0.9)
+        yield Change(text, 2.1, partial(_stacked_apart, bits, apart), unsaid=MOSTLY)
     for n in HELD:
         text = f"yours is ORed with that of the neuron {n} before, and so on"
         yield Change(text, 2, partial(_held, n))
@@ -149,8 +160,8 @@ def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield from told_elsewhere()
     yield from told_before(parts)
     text = "yours adds what it told of the neuron before"
-    yield Change(text, 1.9, partial(_running, False), unsaid=0.9)
-    yield Change(f"{text} in its channel", 1.8, partial(_running, True), unsaid=0.9)
+    yield Change(text, 1.9, partial(_running, False), unsaid=MOSTLY)
+    yield Change(f"{text} in its channel", 1.8, partial(_running, True), unsaid=MOSTLY)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.verification.composed.coinciding import sent_instead, sent_more
 from fsref.verification.composed.delivering import reached, read_of
-from fsref.verification.composed.relation import UNSAID, Change, Part, last_before, later
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, last_before, later
 
 TILES = (4, 8, 16)  # inputs, and outputs, of a tile
 WAYS = (("before", False), ("after", True))
@@ -30,13 +30,13 @@ def trails_otherwise() -> Iterator[Change]:
     text = "in yours the first spike of a step is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, True))
     yield Change(
-        f"{text}, the first of all that of what came before", 2.1, partial(_worth, True, stood=False), unsaid=0.9
+        f"{text}, the first of all that of what came before", 2.1, partial(_worth, True, stood=False), unsaid=MOSTLY
     )
     for n in TILES:
         text = (
             f"in yours a spike of a dense is worth d of the step before, in the first step of a tile of {n} inputs that"
         )
-        yield Change(f"{text} of the last step of the tile before", 2.2, partial(_latched, n), unsaid=0.9)
+        yield Change(f"{text} of the last step of the tile before", 2.2, partial(_latched, n), unsaid=MOSTLY)
     yield Change(f"{SILENT} last one that had some", 2, partial(sent_instead, _again))
     yield Change(f"{SILENT} one before", 2.1, partial(sent_instead, _as_before))
 
