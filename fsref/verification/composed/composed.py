@@ -25,6 +25,7 @@ from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.ending import ending, ends_otherwise
 from fsref.verification.composed.gathering import gathers_otherwise
 from fsref.verification.composed.gating import gates_otherwise, gating
+from fsref.verification.composed.keeping import keeps_otherwise
 from fsref.verification.composed.landing import lands_otherwise
 from fsref.verification.composed.lanes import lanes_otherwise
 from fsref.verification.composed.lying import lies_otherwise
@@ -40,6 +41,7 @@ from fsref.verification.composed.neurons import (
 )
 from fsref.verification.composed.opening import opening, opens_otherwise
 from fsref.verification.composed.partials import partly_otherwise, runs_over_words
+from fsref.verification.composed.passing import passes_otherwise
 from fsref.verification.composed.placing import as_rows, placed_otherwise, right
 from fsref.verification.composed.pointing import points_otherwise
 from fsref.verification.composed.pooling import pooling, pools_otherwise
@@ -99,6 +101,8 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from gathers_otherwise()
     yield from points_otherwise()
     yield from lies_otherwise()
+    yield from keeps_otherwise()
+    yield from passes_otherwise()
 
 
 def _gates(parts: Sequence[Part]) -> Iterator[Change]:
