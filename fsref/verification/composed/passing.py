@@ -77,7 +77,7 @@ def passes_otherwise() -> Iterator[Change]:
             yield Change(text, 2.1 + far + more + turn, change, unsaid=MOSTLY)
     for (last, far, of), (goes, more, own, next_), n in product(LASTS, GOES, TILES):
         if last == PLACE or of is _input or of is _spike_of_input:
-            text = f"in yours {last} of each output of a dense, tile by tile of {n} inputs, {goes}"
+            text = f"in yours {last} of each output, of a dense in each tile of {n} inputs, {goes}"
             yield Change(text, 2.2 + far + more, partial(_passed, of, own, next_, False, n), unsaid=MOSTLY)
 
 
@@ -102,8 +102,8 @@ def _passed(of: Last, own: int, next_: int, by_place: bool, tile: int | None, pa
     first finds on its way is not known.
     """
     read = read_of(part)
-    if tile is not None and (read.q.weights.ndim != 2 or getattr(read.q, "pooled", False)):
-        return part.right
+    if read.q.weights.ndim != 2:
+        tile = None
     operands = _operands(read)
     if operands is None:
         return None
