@@ -11,19 +11,23 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.verification.adding import additions
+from fsref.verification.adding import ADDED, additions
+from fsref.verification.composed.arriving import brought
 from fsref.verification.composed.delivering import rows_of
-from fsref.verification.composed.relation import UNSAID, Change, Mask, Part, held
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part, held
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
 CHEAP = 4.5  # words of an addition and what becomes of it
+SIMPLE = 2.5  # words of what becomes of a sum with each addition of another kind
 FOLLOWED = 512  # additions at a neuron
 WAY = 2**13  # sums on the way
 CARRIED = range(1, 33)  # bits whose carry may be lost
 BITS = range(6, 41)  # of sums that stay
 Pair: TypeAlias = Callable[[Ints, Ints], Mask]  # of the sum so far, and what is added
 Rule: TypeAlias = Callable[[Ints, Ints], Ints]
+Writes: TypeAlias = tuple[tuple[Ints, Mask], ...]  # what is added one after the other, and where something is
+Written: TypeAlias = Callable[[Scene, bool], Writes]  # of a scene, step by step together or not
 
 WHEN: tuple[tuple[str, float, Pair], ...] = (
     ("", 0, lambda v, more: more != 0),
@@ -40,6 +44,13 @@ WHEN: tuple[tuple[str, float, Pair], ...] = (
 
 def adds_otherwise() -> Iterator[Change]:
     """What becomes of the sum with each addition."""
+    for (words, far, writes), each in product(WRITES, BECOMES):
+        if each.dear <= SIMPLE:
+            text = f"in yours the sum {each.text} with each {words}"
+            yield _adds(text, each.dear + 1.2 + far, partial(_becomes, each.of, _always), True, None, writes)
+    for (words, far, writes), bit in product(WRITES, CARRIED):
+        text = f"in yours the sum loses the carry into bit {bit} with each {words}"
+        yield _adds(text, 2.4 + far, partial(_carries, bit, _always), True, None, writes)
     for (when, far, test), first in product(WHEN, (True, False)):
         last, dear = ("", far) if first else (", the bias last", far + 0.5)
         for each in BECOMES:
@@ -55,24 +66,71 @@ def adds_otherwise() -> Iterator[Change]:
     yield Change("in yours an addition to a sum of 0 begins anew with the bias", 2, _begins_anew, _never_anew)
 
 
-def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], Ints] | None = None) -> Change:
+def _always(v: Ints, more: Ints) -> Mask:
+    """Each addition, of 0 too."""
+    return np.ones(np.broadcast_shapes(v.shape, more.shape), np.bool_)
+
+
+def _spike_by_spike(scene: Scene, together: bool) -> Writes:
+    """What is added with each spike that a weight that is not 0 brings."""
+    return tuple((more, more != 0) for more in additions(scene, together))
+
+
+@lru_cache(maxsize=4)
+def _written(zeros: bool, whole: bool, scene: Scene, together: bool) -> Writes:
+    """What is added with each spike, those that weights of 0 bring too or not, along a dense with all of them at `once`
+    or not; and where it is. Nothing where gates deliver, too, and of many.
+    """
+    if len(scene.into) < len(scene.sums):
+        return ()
+    size, found = scene.codes[scene.population.name].size, []
+    for name, q in scene.into.items():
+        steps, taps = scene.net.steps[q.source], int(np.prod(q.weights.shape[1:]))
+        if whole and q.weights.ndim == 2:
+            found.append((0, scene.sums[name][None], np.ones((1, *scene.sums[name].shape), np.bool_)))
+        elif getattr(q, "pooled", False) or steps * taps * size > ADDED:
+            return ()
+        else:
+            for t in range(steps):
+                more, there = brought(scene, name, t)
+                found.append((t - steps, more, there if zeros else more != 0))
+    if together:
+        found.sort(key=lambda one: one[0])
+    return tuple(one for _, more, there in found for one in zip(more, there, strict=True))
+
+
+WRITES: tuple[tuple[str, float, Written], ...] = (
+    ("spike, by a weight of 0, too", 0.0, partial(_written, True, False)),
+    ("spike along a conv2d, by a weight of 0, too, and with each dense", 0.2, partial(_written, True, True)),
+    ("addition along a conv2d, and with each dense", 0.2, partial(_written, False, True)),
+)
+
+
+def _adds(
+    text: str,
+    dear: float,
+    rule: Rule,
+    first: bool,
+    of: Callable[[Ints], Ints] | None = None,
+    writes: Written = _spike_by_spike,
+) -> Change:
     """An opening whose additions are made by a rule, which changes nothing where `of` leaves all right sums alone."""
 
     def gives(part: Part) -> Ints | None:
         held = _on_the_way(part.scene, first)
         idle = of is not None and bool((of(held) == held).all())
-        return part.right if idle else _either(part, rule, first)
+        return part.right if idle else _either(part, rule, first, writes)
 
-    return Change(text, dear, gives, partial(_ruled_out, rule, first))
+    return Change(text, dear, gives, partial(_ruled_out, rule, first, writes), unsaid=MOSTLY)
 
 
-def _ruled_out(rule: Rule, first: bool, part: Part) -> bool:
+def _ruled_out(rule: Rule, first: bool, writes: Written, part: Part) -> bool:
     """Whether one row that is wrong is not what follows when each addition is made by a rule, or has too many to be
     followed for each rule.
     """
     found = []
     for together in _orders(part.scene):
-        if (one := _one_wrong(part, together)) is None:
+        if (one := _one_wrong(part, writes, together)) is None:
             return False
         steps, bias, seen = one
         if len(steps) > FOLLOWED:
@@ -90,9 +148,9 @@ def _orders(scene: Scene) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=16)
-def _one_wrong(part: Part, together: bool = True) -> tuple[Ints, Ints, Ints] | None:
-    """Of a row that is wrong, one with the fewest additions: what is added (N, 1), none of it 0, its bias (1,) and what
-    was seen (1,); None where there is none, or additions are not followed.
+def _one_wrong(part: Part, writes: Written = _spike_by_spike, together: bool = True) -> tuple[Ints, Ints, Ints] | None:
+    """Of a row that is wrong, one with the fewest additions: what is added (N, 1), its bias (1,) and what was
+    seen (1,); None where there is none, or additions are not followed.
     """
     scene, begin = part.scene, 0
     if (p := _adding(scene)) is None:
@@ -101,12 +159,14 @@ def _one_wrong(part: Part, together: bool = True) -> tuple[Ints, Ints, Ints] | N
     for some in _few(scene):
         end = begin + some.count * p.neurons
         wrong = np.flatnonzero(part.wrong & (begin <= at) & (at < end))
-        if len(wrong) and (steps := additions(some, together)):
-            values = np.stack(steps).reshape(len(steps), -1)[:, at[wrong] - begin]
-            one = int(np.count_nonzero(values, axis=0).argmin())
-            row, own = wrong[one : one + 1], values[:, one]
+        if len(wrong) and (steps := writes(some, together)):
+            values, there = (
+                np.stack(each).reshape(len(steps), -1)[:, at[wrong] - begin] for each in zip(*steps, strict=True)
+            )
+            one = int(np.count_nonzero(there, axis=0).argmin())
+            row = wrong[one : one + 1]
             bias = np.broadcast_to(p.bias_map, p.shape).ravel()[at[row] % p.neurons]
-            return own[own != 0][:, None], bias, part.seen[row]
+            return values[there[:, one] > 0, one][:, None], bias, part.seen[row]
         begin = end
     return None
 
@@ -135,25 +195,25 @@ def _on_the_way(scene: Scene, first: bool) -> Ints:
     return every[np.linspace(0, len(every) - 1, min(len(every), WAY)).astype(np.intp)]
 
 
-def _either(part: Part, rule: Rule, first: bool) -> Ints | None:
+def _either(part: Part, rule: Rule, first: bool, writes: Written) -> Ints | None:
     """The opening when each addition is made by a rule; nothing is said where the order of additions matters: steps or
     projections first. None where they are not followed.
     """
     if _adding(part.scene) is None:
         return None
-    known = [_opened(part, rule, first, together) for together in _orders(part.scene)]
+    known = [_opened(part, rule, first, writes, together) for together in _orders(part.scene)]
     if (one := known[0]) is None or (other := known[-1]) is None:
         return None
     return np.where(one == other, one, UNSAID)
 
 
-def _opened(part: Part, rule: Rule, first: bool, together: bool = True) -> Ints | None:
+def _opened(part: Part, rule: Rule, first: bool, writes: Written, together: bool) -> Ints | None:
     """The opening when each addition is made by a rule, from the bias on or with it last, those of all projections
     `together`, step by step, or one projection after the other; None where that is much.
     """
     if (p := _adding(part.scene)) is None:
         return None
-    found = [_added(some, p, rule, first, together) for some in _few(part.scene)]
+    found = [_added(some, p, rule, first, writes, together) for some in _few(part.scene)]
     return None if any(v is None for v in found) else rows_of(part, np.concatenate([v for v in found if v is not None]))
 
 
@@ -168,25 +228,25 @@ def _few(scene: Scene) -> tuple[Scene, ...]:
     return (*_few(scene.rows(slice(0, half))), *_few(scene.rows(slice(half, scene.count))))
 
 
-def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool, together: bool) -> Ints | None:
+def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool, writes: Written, together: bool) -> Ints | None:
     """The opening of some images when each addition is made by a rule."""
-    steps, bias = additions(scene, together), p.bias_map + 0 * scene.codes[p.name]
+    steps, bias = writes(scene, together), p.bias_map + 0 * scene.codes[p.name]
     v = bias if first else 0 * bias
-    for more in steps:
-        v = np.where(more != 0, held(scene, rule(v, more)), v)
+    for more, there in steps:
+        v = np.where(there, held(scene, rule(v, more)), v)
     return (v if first else v + bias) if steps else None
 
 
 def _begins_anew(part: Part) -> Ints | None:
     """A sum of 0 is taken for one that has not begun."""
     p = _adding(part.scene)
-    return None if p is None else _either(part, partial(_anew, p.bias_map), True)
+    return None if p is None else _either(part, partial(_anew, p.bias_map), True, _spike_by_spike)
 
 
 def _never_anew(part: Part) -> bool:
     """The same of one row that is wrong."""
     one = _one_wrong(part)
-    return one is not None and _ruled_out(partial(_anew, one[1]), True, part)
+    return one is not None and _ruled_out(partial(_anew, one[1]), True, _spike_by_spike, part)
 
 
 def _anew(bias: Ints, v: Ints, more: Ints) -> Ints:

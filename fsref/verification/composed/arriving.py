@@ -286,17 +286,17 @@ def _last(part: Part, by_input: bool) -> tuple[Ints, Mask]:
     """The last product at each neuron (B, C, H, W), by a weight of 0, too, and where one arrives."""
     if by_input:
         return _last_there(*_last_of_taps(part.scene, part.of))
-    each = [_products(part.scene, part.of, t) for t in range(part.scene.net.steps[part.scene.into[part.of].source])]
+    each = [brought(part.scene, part.of, t) for t in range(part.scene.net.steps[part.scene.into[part.of].source])]
     return _last_there(*(np.concatenate(own) for own in zip(*each, strict=True)))
 
 
 @lru_cache(maxsize=4)
 def _last_of_taps(scene: Scene, of: str) -> tuple[Ints, Mask]:
     """The last product of each input or tap at each neuron (N, B, C, H, W), and where one arrives."""
-    steps = (_products(scene, of, t) for t in range(scene.net.steps[scene.into[of].source]))
+    steps = (brought(scene, of, t) for t in range(scene.net.steps[scene.into[of].source]))
     last, there = next(steps)
-    for brought, arrives in steps:
-        last, there = np.where(arrives, brought, last), there | arrives
+    for values, arrives in steps:
+        last, there = np.where(arrives, values, last), there | arrives
     return last, there
 
 
@@ -307,14 +307,14 @@ def _last_there(values: Ints, there: Mask) -> tuple[Ints, Mask]:
     return np.take_along_axis(values, at[None], axis=0)[0] * some, some
 
 
-def _products(scene: Scene, of: str, t: int) -> tuple[Ints, Mask]:
+def brought(scene: Scene, of: str, t: int) -> tuple[Ints, Mask]:
     """What each input or tap brings in a step, (N, B, C, H, W), and where it does, by a weight of 0, too."""
     q, shape = scene.into[of], scene.population.shape
     z = scene.spikes(q.source)[:, t].astype(np.int64)
     plane = z * scene.net.code_weights[q.source][:, t, None, None]
     w = q.weights.astype(np.int64)
-    brought = np.stack([reference.along(plane, replace(q, weights=own), shape) for own, _ in _taps(w)])
-    return brought, np.stack([reference.along(z, replace(q, weights=one), shape) > 0 for _, one in _taps(w)])
+    each = np.stack([reference.along(plane, replace(q, weights=own), shape) for own, _ in _taps(w)])
+    return each, np.stack([reference.along(z, replace(q, weights=one), shape) > 0 for _, one in _taps(w)])
 
 
 def _taps(w: Ints) -> Iterator[tuple[Ints, Ints]]:

@@ -105,6 +105,13 @@ class Read(Brief):
         return w if w.ndim == 4 else w[:, :, None, None]
 
     @cached_property
+    def by_neuron(self) -> Ints | None:
+        """The weights of a dense (O, neurons), of a pooled one those of their channels; None of a conv2d."""
+        if self.q.weights.ndim != 2:
+            return None
+        return np.repeat(self.weights[:, :, 0, 0], self.codes[0].size // self.weights.shape[1], axis=1)
+
+    @cached_property
     def kinds(self) -> list[NDArray[np.intp]]:
         """The channels of the source that share a row of d."""
         rows = self.d[:, :, 0, 0]

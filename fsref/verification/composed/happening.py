@@ -160,6 +160,9 @@ def _of_word() -> Iterator[Meant]:
         for back, side in ((False, "behind the first"), (True, "before the last")):
             text = f" {side} of its {name} in its word of {n} neurons"
             yield Some(text, 2.2 + back / 10, partial(_in_word, n, lines, back, at_least(1)))
+    for axes, name in (((4,), "row"), ((3, 4), "channel")):
+        yield Some(f" behind an empty {name} of its step", 2, partial(_behind_any_empty_line, axes))
+        yield Some(f" behind a {name} of its step with spikes", 2.2, partial(_behind_any_busy_line, axes))
     for n in DEPTHS:
         yield Some(f" of {n} of its step that fill a queue", 2.4, partial(_filling, n, 0))
         yield Some(f" of {n} of its step that fill a queue for which another comes", 2.4, partial(_filling, n, 1))
@@ -304,6 +307,24 @@ def _behind_any_empty(n: int, z: Ints) -> Mask:
     """Those behind a word that has none."""
     empty: Mask = np.asarray(~_words(n, z).any(axis=3))
     return _of_words(n, np.logical_or.accumulate(empty, axis=2), z)
+
+
+def _lines_before(axes: tuple[int, ...], z: Ints, of: Callable[[Mask], Mask]) -> Mask:
+    """What is so of any row, or channel, before in the step, (B, K, C, H, W)."""
+    some = of(np.asarray(z.any(axis=axes, keepdims=True)))
+    flat = some.reshape(*z.shape[:2], -1)
+    before = np.insert(np.logical_or.accumulate(flat, axis=2)[:, :, :-1], 0, False, axis=2)
+    return np.broadcast_to(before.reshape(some.shape), z.shape)
+
+
+def _behind_any_empty_line(axes: tuple[int, ...], z: Ints) -> Mask:
+    """Those behind a row, or channel, that has none."""
+    return _lines_before(axes, z, np.logical_not)
+
+
+def _behind_any_busy_line(axes: tuple[int, ...], z: Ints) -> Mask:
+    """Those behind a row, or channel, that has some."""
+    return _lines_before(axes, z, np.asarray)
 
 
 def _with_its_end(n: int, end: int, z: Ints) -> Mask:

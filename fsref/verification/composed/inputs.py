@@ -41,9 +41,10 @@ class Sent(Brief):
 @dataclass(frozen=True, eq=False, repr=False)
 class Wrong(Brief):
     """A sum that is wrong, `off` by so much, or an opening membrane, then with its `bias`. Of its n inputs: `weights`
-    and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, and `of` which
-    projection they are. All weights and biases of the network, and by projection all codes of its source. Of other
-    neurons of its population the right sums, what was `told` of them, and what is `left` in membranes. What is `sent`
+    and `source` codes (n,), spikes `z` and `d` (K, n), which of them lie `outside` in the padding, `of` which
+    projection they are, and which `input` of it has their weight. All weights and biases of the network, and by
+    projection all codes of its source. Of other neurons of its population the right sums, what was `told` of them, and
+    what is `left` in membranes. What is `sent`
     by all neurons that fire, None of pooled ones and of many.
     """
 
@@ -56,6 +57,7 @@ class Wrong(Brief):
     d: Ints
     outside: Mask
     of: Ints
+    input: Ints
     all_weights: Ints
     all_codes: Sequence[Ints]
     biases: Ints
@@ -152,6 +154,7 @@ class _Along(Brief):
     z: Ints
     d: Ints
     outside: Mask
+    input: Ints
     all_codes: Ints
     sums: Ints
     sent: Sequence[Sent] | None
@@ -168,7 +171,8 @@ def _inputs(scene: Scene, name: str, b: int, place: Sequence[int]) -> _Along | N
     own = np.zeros(len(channels), np.int64)
     np.add.at(own, at, weights * there)
     sent = _sent_along(q, place, channels, (z * d).sum(axis=0), own)
-    return _Along(weights, z[:, at] * there, d[:, at], ~there, codes, scene.sums[name][b].ravel(), sent)
+    taken = channels if getattr(q, "pooled", False) else np.arange(len(weights))
+    return _Along(weights, z[:, at] * there, d[:, at], ~there, taken, codes, scene.sums[name][b].ravel(), sent)
 
 
 def _sent_along(
@@ -251,6 +255,7 @@ def _joined(
         d=d,
         outside=flat([one.outside for one in each]).astype(np.bool_),
         of=flat([np.full(len(one.weights), n) for n, one in enumerate(each)]),
+        input=flat([one.input for one in each]),
         all_weights=every_weight,
         all_codes=[one.all_codes for one in each],
         biases=every_bias,

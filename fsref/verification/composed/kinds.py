@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.tables import Brief
 from fsref.verification.composed.inputs import Sent, Wrong
+from fsref.verification.composed.relation import Mask
 
 ADDED, PARTS = 13, 64  # of which any may be lost, and which may each be another
 ALL = 2**16  # integers that a sum may be off by
+EVERY = np.arange(-128, 128)  # weights of 8 bits
 Off = Callable[[Wrong], Ints | None]
 
 
@@ -55,6 +57,20 @@ def _other_weights_of_spikes(wrong: Wrong) -> Ints | None:
     """Any weight with each spike."""
     step, n = np.nonzero(wrong.z)
     return _any(wrong.d[t, i] * (wrong.all_weights - wrong.weights[i]) for t, i in zip(step, n, strict=True))
+
+
+def _any_weights(wrong: Wrong) -> Ints | None:
+    """Any weight of any network at each input that has a code (PROJ-7)."""
+    some = np.flatnonzero(wrong.source)
+    return _any(wrong.source[n] * (EVERY - wrong.weights[n]) for n in some)
+
+
+def _of_inputs(which: Callable[[int], Mask], off: Off, wrong: Wrong) -> Ints | None:
+    """The same of some inputs of one projection; None where these are not the same ones by any reading."""
+    if (wrong.of != wrong.of[0]).any():
+        return None
+    some = which(int(wrong.input.max()) + 1)[wrong.input]
+    return off(replace(wrong, weights=np.where(some, wrong.weights, 0), source=np.where(some, wrong.source, 0)))
 
 
 def _in_the_padding(wrong: Wrong) -> Ints | None:
@@ -151,7 +167,30 @@ def _products(wrong: Wrong) -> Ints:
     return wrong.products
 
 
+INPUTS: tuple[tuple[str, str, Callable[[int], Mask]], ...] = (
+    ("the last input", "s", lambda n: np.arange(n) == n - 1),
+    ("the first input", "s", lambda n: np.arange(n) == 0),
+    *(
+        (f"the inputs behind the last group of {by}", "", lambda n, by=by: np.arange(n) >= n // by * by)
+        for by in (4, 8, 16)
+    ),
+)
+
+
+def _of_some_inputs() -> Iterator[Kind]:
+    """Kinds of mistakes of some inputs alone, by their place."""
+    for name, s, which in INPUTS:
+        has, is_ = ("has another weight", "is another neuron") if s else ("have other weights", "are other neurons")
+        yield Kind(f"{name} {has}", 0.5, partial(_of_inputs, which, _any_weights))
+        yield Kind(f"{name} {is_} of the source", 1, partial(_of_inputs, which, _other_neurons))
+        for what, times in (("is lost", -1), ("counts twice", 1)):
+            yield Kind(
+                f"all that {name} send{s} {what}", 0.5, partial(_of_inputs, which, partial(_some, _products, times))
+            )
+
+
 KINDS = (
+    *_of_some_inputs(),
     Kind("some additions are lost", 0, partial(_some, _additions, -1)),
     Kind("some additions are made twice", 0, partial(_some, _additions, 1)),
     Kind("some additions have the other sign", 1, partial(_some, _additions, -2)),

@@ -20,6 +20,7 @@ LEAST, SHARE = 4, 20  # sums that a kind is held against, and one of so many tha
 SURE, DEAR = 30.0, 4.0  # bits that a kind has to have, and that dear words take away
 WRAPS, TURNS = range(9, 33), 4  # bits of what wraps on the way, and how often it does
 ENDS = range(8, 41)  # bits of what saturates on the way
+CARRIES = range(4, 25)  # bits into which a carry may be lost
 Chance: TypeAlias = Callable[[Wrong], float | None]  # of an integer to be given, 0 where a sum is not, None unsaid
 
 
@@ -42,6 +43,11 @@ def _kinds() -> Iterator[tuple[str, float, Chance]]:
         yield f"some sums wrap at {bits} bits on the way", 0, partial(_wraps, bits)
     for bits in ENDS:
         yield f"some sums saturate at {bits} bits on the way", 0, partial(_saturates, bits)
+    for bits in CARRIES:
+        text = f"some additions come out {1 << bits:,} too low, as if the carry into bit {bits} were lost"
+        yield text, 1, partial(_carries, -1, bits)
+        text = f"some additions come out {1 << bits:,} too high, as if the borrow from bit {bits} were lost"
+        yield text, 1, partial(_carries, 1, bits)
 
 
 def _held(wrong: Sequence[Wrong], chance: Chance, dear: float) -> Iterator[tuple[float, int]]:
@@ -78,6 +84,13 @@ def _wraps(bits: int, wrong: Wrong) -> float | None:
         return 0
     apart = int(np.gcd.reduce(wrong.additions)) if wrong.additions.size else 1 << bits
     return 2.0 ** min(0, (apart & -apart).bit_length() - 1 - bits)
+
+
+def _carries(sign: int, bits: int, wrong: Wrong) -> float | None:
+    if wrong.off * sign < 0 or wrong.off % (1 << bits) or abs(wrong.off) >> bits > wrong.additions.size + 1:
+        return 0
+    apart = int(np.gcd.reduce(wrong.additions)) if wrong.additions.size else 1 << bits
+    return 2.0 ** min(0, (apart & -apart).bit_length() - 1 - bits) / 2
 
 
 def _saturates(bits: int, wrong: Wrong) -> float | None:

@@ -13,9 +13,10 @@ import numpy as np
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.populations import Shape
 from fsref.law.projections import Projection
 from fsref.tables import Brief
-from fsref.verification.composed.addresses import IN_TURN
+from fsref.verification.composed.addresses import IN_TURN, Pitches, pitches
 from fsref.verification.composed.delivering import delivered, read_of
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
 
@@ -52,7 +53,8 @@ class Lying(Brief):
     """Where the weights (O, I, kh, kw) of a projection, of `rank` dimensions, lie: from `base` on, in `groups`, read
     from a source of so many channels and neurons; where those of the projections before and behind begin, of the first
     one of its kind that joins the same two populations, and of the one before where that has the same source. Of
-    several memories one, in which lies one output of `banks`, that of number `bank` first.
+    several memories one, in which lies one output of `banks`, that of number `bank` first. The
+    shapes of `source` and `target`.
     """
 
     shape: tuple[int, ...]
@@ -66,6 +68,8 @@ class Lying(Brief):
     first: int
     held: int
     outputs: int
+    source: Shape
+    target: Shape
     banks: int = 1
     bank: int = 0
 
@@ -100,6 +104,7 @@ def addressed_otherwise() -> Iterator[Change]:
     for words, dear, place in _tiles():
         yield Change(f"in yours {words}", dear, partial(_read, place, 1))
     places = [(*each, False) for each in (*_pitches(), *bases(), OF_SOURCE)]
+    places += [(*each, False) for each in _as_source()]
     places += [(*each, True) for each in _pitches()]  # behind a projection others may lie otherwise
     for (words, dear, place, alone), banks in product(places, IN_TURN):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
@@ -130,6 +135,22 @@ def _tiles() -> Iterator[tuple[str, float, Place]]:
         if size != "0":
             yield rises.format(f"{n} * {size}"), 2.4, partial(_tiled, axis, n, n, size)
         yield rises.format(size), 2.5, partial(_tiled, axis, n, 1, size)
+
+
+def _as_source() -> Iterator[tuple[str, float, Place]]:
+    """Inputs of a dense at the addresses of neurons that lie otherwise."""
+    for pitch in pitches():
+        words = f"the inputs of a dense lie, in the memory of weights, as if, of the source, {pitch.text}"
+        yield words, pitch.dear + 0.2, partial(_lies_as, pitch)
+
+
+def _lies_as(pitch: Pitches, own: Lying) -> Ints:
+    if own.rank != 2 or own.shape[1] != own.neurons:
+        return own.base + own.addresses
+    of_channel, of_row = pitch.of(own.source, own.target)
+    c, y, x = (each.ravel() for each in np.indices(own.source))
+    found: Ints = own.base + own.at[0] * own.shape[1] + (c * of_channel + y * of_row + x).reshape(1, -1, 1, 1)
+    return found
 
 
 def bases() -> Iterator[tuple[str, float, Place]]:
@@ -256,7 +277,8 @@ def lying(net: Network, name: str, banks: int = 1, bank: int = 0) -> Lying:
     held = before if [*net.named_projections.values()][max(n - 1, 0)].sources == q.sources else begins[n]
     groups, base, shape = getattr(q, "groups", 1), begins[n], (len(range(bank, outputs, banks)), *sizes)
     own = shape, q.weights.ndim, groups, source.shape[0], source.neurons
-    return Lying(*own, base, before, behind, first, held, outputs, banks, bank)
+    sides = source.shape, net[q.target].shape
+    return Lying(*own, base, before, behind, first, held, outputs, *sides, banks, bank)
 
 
 def _joins(q: Projection) -> tuple[type[Projection], str, str]:

@@ -80,17 +80,39 @@ def passes_otherwise() -> Iterator[Change]:
             text = f"in yours {last} of each output, of a dense in each tile of {n} inputs, {goes}"
             yield Change(text, 2.2 + far + more, partial(_passed, of, own, next_, False, n), unsaid=MOSTLY)
 
+    for last, far, of in LASTS:
+        text = f"in yours all that comes to an output is lost where {last.removesuffix(',')} is 0"
+        yield Change(text, 2.2 + far, partial(_lost_with, of))
+
+
+def _weights(read: Read) -> Ints:
+    return read.weights if read.by_neuron is None else read.by_neuron
+
+
+def _lost_with(of: Last, part: Part) -> Ints | None:
+    """What is delivered when sums whose last product is 0 are lost."""
+    read = read_of(part)
+    operands = _operands(read)
+    if operands is None:
+        return None
+    codes, worth = (np.moveaxis(each, -2, -1) for each in operands)
+    _, groups, places, inputs = codes.shape
+    weights = _weights(read).reshape(groups, -1, inputs)
+    last, busy = of(codes, worth)
+    each = np.einsum("bgpi,goi->bgop", last, weights)
+    lost = ((each == 0) & busy[:, :, None]).reshape(len(codes), *part.scene.population.shape)
+    return np.where(rows_of(part, lost.astype(np.int64)) > 0, 0, part.right)
+
 
 def _operands(read: Read) -> tuple[Ints, Ints] | None:
-    """The codes (B, G, inputs, places) that are read, and what each spike of them is worth (K, B, ...); None of many,
-    and of a pooled dense.
-    """
+    """The codes (B, G, inputs, places) that are read, and what each spike is worth (K, B, ...); None of many."""
     spikes, d = read.spikes, read.d
-    count = read.windows * int(np.prod(read.weights.shape[1:])) * getattr(read.q, "groups", 1)
-    if getattr(read.q, "pooled", False) or spikes.shape[0] * spikes.shape[1] * count > MOST:
+    dense = read.by_neuron is not None
+    count = read.codes[0].size if dense else read.windows * read.weights[0].size * getattr(read.q, "groups", 1)
+    if spikes.shape[0] * spikes.shape[1] * count > MOST:
         return None
     planes = np.moveaxis(spikes * d, 1, 0)  # (K, B, C, H, W)
-    if read.q.weights.ndim == 2:
+    if dense:
         return read.codes.reshape(len(read.codes), 1, -1, 1), planes.reshape(*planes.shape[:2], 1, -1, 1)
     if read.seen is None:
         return None
@@ -110,7 +132,7 @@ def _passed(of: Last, own: int, next_: int, by_place: bool, tile: int | None, pa
     codes, worth = (np.moveaxis(each, -2, -1) for each in operands)  # (B, G, places, inputs)
     _, groups, places, inputs = codes.shape
     outputs = len(read.weights)
-    weights = read.weights.reshape(groups, outputs // groups, inputs)
+    weights = _weights(read).reshape(groups, outputs // groups, inputs)
     amounts, some, owners = [], [], []
     for begin in range(0, inputs, tile or inputs):
         mine = slice(begin, begin + (tile or inputs))

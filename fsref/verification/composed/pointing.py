@@ -54,25 +54,23 @@ def points_otherwise() -> Iterator[Change]:
         yield Change(text, 2.2, partial(_ahead, n, False), unsaid=MOSTLY)
         text = f"{text}, and those that the last tile lacks stay"
         yield Change(text, 2.3, partial(_ahead, n, True), unsaid=MOSTLY)
-    for what, unit in (UNITS[0], *UNITS[3:4], *UNITS[-2:]):
-        said = "" if what == "neuron" else f", where a {what} without a spike is skipped"
+    for n in LANES[1:]:
+        for order, turned in (("step by step", False), ("input by input", True)):
+            text = f"in yours the first spike that comes to an output of a dense, {order}, has the weight of the output"
+            yield Change(f"{text} {n} before", 2.1 + 0.1 * turned, partial(_first, n, turned), unsaid=MOSTLY)
+    for name, unit in (("", UNITS[0][1]), *UNITS[:1], *UNITS[3:4], *UNITS[-2:]):
+        said = f", where a {name} without a spike is skipped" if name else ""
         text = f"in yours a spike of a dense has the weight that was read for the neuron before it{said}"
         for lanes in LANES:
             where = f"{text}, the first that for the output {lanes} before"
-            yield Change(where, 2.2 + lanes / 100, partial(_late, unit, lanes), unsaid=MOSTLY)
-        yield Change(f"in yours the last product of each sum is lost{said}", 2.1, partial(_without_last, unit))
+            yield Change(where, 2.2 + lanes / 100, partial(_late, unit, not name, lanes), unsaid=MOSTLY)
+        lost = partial(_without_last, unit, not name)
+        yield Change(f"in yours the last product of each sum is lost{said}", 2.1, lost)
 
 
 def _on(lanes: int) -> str:
     """In words to whose weights a pointer comes that runs on."""
     return "" if lanes == 1 else f", and run on to those of the output {lanes} behind"
-
-
-def _by_neuron(read: Read) -> Ints | None:
-    """The weights of a dense (O, neurons), of a pooled one those of their channels; None of a conv2d."""
-    if read.q.weights.ndim != 2:
-        return None
-    return np.repeat(read.weights[:, :, 0, 0], read.codes[0].size // read.weights.shape[1], axis=1)
 
 
 def _busy(read: Read, unit: Unit, by_step: bool) -> Mask:
@@ -84,9 +82,9 @@ def _busy(read: Read, unit: Unit, by_step: bool) -> Mask:
     return np.repeat(words, n, axis=2)[..., :neurons]
 
 
-def _visited(read: Read, unit: Unit) -> Mask:
-    """Which neurons are read in each step, (B, K, neurons): all, unless several are skipped together."""
-    return np.ones(_flat(read).shape, np.bool_) if unit is UNITS[0][1] else _busy(read, unit, True)
+def _visited(read: Read, unit: Unit, every: bool) -> Mask:
+    """Which neurons are read in each step, (B, K, neurons): `every` one, or those that are not skipped together."""
+    return np.ones(_flat(read).shape, np.bool_) if every else _busy(read, unit, True)
 
 
 def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> Ints:
@@ -125,7 +123,7 @@ def _walked(at: NDArray[np.intp], lanes: int, part: Part, some: Mask | None = No
     many `lanes` behind.
     """
     read = read_of(part)
-    by_neuron = _by_neuron(read)
+    by_neuron = read.by_neuron
     assert by_neuron is not None, "of a dense"
     outputs, neurons = by_neuron.shape
     channels = np.repeat(np.arange(read.codes.shape[1]), neurons // read.codes.shape[1])
@@ -220,15 +218,15 @@ def _rows_skipped(by_step: bool, part: Part) -> Ints | None:
     return rows_of(part, found)
 
 
-def _late(unit: Unit, lanes: int, part: Part) -> Ints:
+def _late(unit: Unit, every: bool, lanes: int, part: Part) -> Ints:
     """What is delivered by the weights that were read before those of each spike; the first of an output finds what was
     read last for the one so many `lanes` before, that of the first ones is not known.
     """
     read = read_of(part)
-    weights = _by_neuron(read)
+    weights = read.by_neuron
     if weights is None:
         return part.right
-    busy = _visited(read, unit)
+    busy = _visited(read, unit, every)
     rows, neurons = busy.reshape(len(busy), -1), busy.shape[2]
     last = np.maximum.accumulate(np.where(rows, np.arange(rows.shape[1]), NOWHERE), axis=1)
     before = np.concatenate([np.full((len(rows), 1), NOWHERE), last[:, :-1]], axis=1)
@@ -243,7 +241,28 @@ def _late(unit: Unit, lanes: int, part: Part) -> Ints:
     return np.where((more == UNSAID) | (found == UNSAID), UNSAID, found + np.where(more == UNSAID, 0, more))
 
 
-def _without_last(unit: Unit, part: Part) -> Ints | None:
+def _first(n: int, turned: bool, part: Part) -> Ints:
+    """What is delivered when the first spike of each output of a dense has the weight of the output so many before, of
+    which the first ones have their own.
+    """
+    read = read_of(part)
+    weights = read.by_neuron
+    if weights is None or len(weights) <= n:
+        return part.right
+    z = _flat(read)
+    rows = (z.swapaxes(1, 2) if turned else z).reshape(len(z), -1)
+    first = np.zeros(rows.shape, np.bool_)
+    first[np.arange(len(z)), rows.argmax(axis=1)] = True
+    first = (first & rows).reshape(len(z), *(z.shape[:0:-1] if turned else z.shape[1:]))
+    worth = (first.swapaxes(1, 2) if turned else first) * np.broadcast_to(read.d, read.spikes.shape[1:]).reshape(
+        z.shape[1:]
+    )
+    others = np.concatenate([weights[:n], weights[:-n]]) - weights
+    more = worth.sum(axis=1) @ others.T
+    return part.right + rows_of(part, more[:, :, None, None])
+
+
+def _without_last(unit: Unit, every: bool, part: Part) -> Ints | None:
     """What is delivered without the last product of each sum: of the last place of the kernel in the last step, of a
     dense of the last neuron of those that are not skipped.
     """
@@ -252,7 +271,7 @@ def _without_last(unit: Unit, part: Part) -> Ints | None:
         weights = np.zeros_like(read.weights)
         weights[:, -1, -1, -1] = read.weights[:, -1, -1, -1]
         return part.right - delivered(part, read.by(weights), (read.spikes[:, -1] * read.d[-1]).astype(np.int64))
-    busy = _visited(read, unit)
+    busy = _visited(read, unit, every)
     rows = busy.reshape(len(busy), -1)
     last = rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
     lost = (np.arange(rows.shape[1]) == last[:, None]).reshape(read.spikes.shape) & read.spikes

@@ -22,11 +22,33 @@ from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
 from fsref.verification.scene import Scene
 
 BANKS = (2, 3, 4)  # memories that populations take in turn
+WIDE = (8, 16)  # neurons of a word that holds a row
 ROOM = 2**12  # addresses of each memory in which channels lie in turn
 SUMS, OPENINGS, MEMBRANES = "sums", "openings", "membranes"  # what may be left in a memory
 STAND = ((MEMBRANES, "left in the memory of membranes"), (OPENINGS, "opened with"))
 MOST = 0.8  # of what is wrong of which accumulators say nothing: what stood in them is not known in every scope
+Address: TypeAlias = Callable[[Shape], NDArray[np.intp]]  # of neurons (C, H, W) in a memory
 Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
+
+
+def _addresses(banks: int, shape: Shape) -> NDArray[np.intp]:
+    """Where neurons (C, H, W) lie, one memory of ROOM addresses behind the other."""
+    c, y, x = np.indices(shape)
+    found: NDArray[np.intp] = c % banks * ROOM + (c // banks * shape[1] + y) * shape[2] + x
+    return found
+
+
+def _in_words(n: int, shape: Shape) -> NDArray[np.intp]:
+    """Where neurons (C, H, W) lie when each row begins a word of so many; one behind the other where it is longer."""
+    c, y, x = np.indices(shape)
+    found: NDArray[np.intp] = (c * shape[1] + y) * max(n, shape[2]) + x
+    return found
+
+
+LAYOUTS: tuple[tuple[str, float, Address], ...] = (  # where neurons may lie in memories that populations share
+    *((f", channels in {n} memories in turn" if n > 1 else "", n / 100, partial(_addresses, n)) for n in IN_TURN),
+    *((f", each row in a word of {n}", 0.05, partial(_in_words, n)) for n in WIDE),
+)
 
 
 def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
@@ -40,10 +62,9 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     if any(part.of in part.scene.stood for part in parts):
         yield Change("yours adds what stood in the accumulators before", 1.2, partial(_stood, np.add), unsaid=MOST)
         yield Change("yours is what stood in the accumulators before", 1.6, partial(_stood, _first), unsaid=MOST)
-    for banks in IN_TURN:
-        memories = f" of channels in {banks} memories in turn" if banks > 1 else ""
-        text = f"yours adds what projections before it left in accumulators{memories}"
-        yield Change(text, 1.4 + banks / 100, partial(_left_there, banks, SUMS), unsaid=MOSTLY)
+    for where, far, at in LAYOUTS:
+        text = f"yours adds what projections before it left in accumulators{where}"
+        yield Change(text, 1.4 + far, partial(_left_there, at, SUMS), unsaid=MOSTLY)
     text = "yours reads codes to which those that projections before it read at their addresses are added"
     yield Change(text, 1.6, _codes_kept)
     yield from turns(_delivered)
@@ -51,24 +72,21 @@ def stands_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 
 def begins_otherwise() -> Iterator[Change]:
     """What may stand in the memory of a membrane before the bias comes."""
-    for banks, (kind, words) in product(IN_TURN, STAND):
-        which = f"{words}, channels in {banks} memories in turn" if banks > 1 else words
-        text = f"yours adds what the populations before it {which}"
-        yield Change(text, 1.7 + banks / 100, partial(_left_there, banks, kind), unsaid=MOSTLY)
-        text = f"in yours the bias is what the populations before it {which}"
-        yield Change(text, 1.8 + banks / 100, partial(_left_there, banks, kind, instead=True), unsaid=MOSTLY)
+    for (where, far, at), (kind, words) in product(LAYOUTS, STAND):
+        text = f"yours adds what the populations before it {words}{where}"
+        yield Change(text, 1.7 + far, partial(_left_there, at, kind), unsaid=MOSTLY)
+        text = f"in yours the bias is what the populations before it {words}{where}"
+        yield Change(text, 1.8 + far, partial(_left_there, at, kind, instead=True), unsaid=MOSTLY)
 
 
-def _left_there(banks: int, kind: str, part: Part, instead: bool = False) -> Ints | None:
+def _left_there(address: Address, kind: str, part: Part, instead: bool = False) -> Ints | None:
     """What is right, but for the bias where this is `instead` of it, and what populations before left at the addresses
     of accumulators, or of membranes, that are not cleared; what stood there before the image is not known.
     """
     scene = part.scene
     if not scene.sent:
         return None
-    memory = _memory(scene, banks, kind)
-    at = _addresses(scene.population.shape, banks)
-    left = rows_of(part, memory[:, at])
+    left = rows_of(part, _memory(scene, address, kind)[:, address(scene.population.shape)])
     names = [*scene.sums] if part.of else []
     for name in names[: names.index(part.of)] if names else ():  # nor is what those before it delivered there
         left = np.where(left == UNSAID, UNSAID, left + rows_of(part, scene.sums[name]))
@@ -101,25 +119,18 @@ def _codes(scene: Scene, name: str) -> Ints:
     return reference.codes(spikes, net.code_weights[name])
 
 
-def _addresses(shape: Shape, banks: int) -> NDArray[np.intp]:
-    """Where neurons (C, H, W) lie, one memory of ROOM addresses behind the other."""
-    c, y, x = np.indices(shape)
-    found: NDArray[np.intp] = c % banks * ROOM + (c // banks * shape[1] + y) * shape[2] + x
-    return found
-
-
-@lru_cache(maxsize=8)
-def _memory(scene: Scene, banks: int, kind: str) -> Ints:
+@lru_cache(maxsize=16)
+def _memory(scene: Scene, address: Address, kind: str) -> Ints:
     """What the populations before left of a kind, (B, addresses), UNSAID where none did."""
     net = scene.net
-    found = np.full((scene.count, banks * ROOM), UNSAID)
+    found = np.full((scene.count, max(IN_TURN) * ROOM), UNSAID)
     for p in net.integrating[: net.integrating.index(scene.population)]:
         sums = _sums(scene, p)
         if sums is None or p.neurons > ROOM:
             found[:] = UNSAID
             continue
         opening = sum(sums, np.zeros((), np.int64)) + p.bias_map
-        found[:, _addresses(p.shape, banks)] = {SUMS: sums[-1], OPENINGS: opening}.get(kind, _behind(p, opening))
+        found[:, address(p.shape)] = {SUMS: sums[-1], OPENINGS: opening}.get(kind, _behind(p, opening))
     return found
 
 

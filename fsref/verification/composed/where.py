@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import Mask
 
 FIRST = (1, 2, 3, 4, 8, 16, 32, 64)  # indices named
 GROUPS = (4, 8)  # of which a last one may be left
+SHORT = (64, 128, 256)  # numbers of inputs that may be taken modulo one of these
 WORDS = (16, 32, 64)  # neurons in one word, of which the first, the last, or all of a last word may be left
 AXES = ((1, "input"), (2, "kernel row"), (3, "kernel column"))  # of weights (O, I, kh, kw)
 ADDRESSED = ("neuron", "weight")  # indices that are addresses, of which a bit may be stuck
@@ -59,6 +60,10 @@ def some(name: str) -> Iterator[Some[int]]:
     for over, at in product(GROUPS, range(max(GROUPS))):
         if at < over:
             yield Some(f" of {name}s {at}, {at + over}, ...", 2.8, partial(_every, over, at))
+    for over in GROUPS:
+        yield Some(f" of {name}s {over}, {2 * over}, ...", 2.5, partial(_every_but_first, over))
+    for most in SHORT * (name == "input"):
+        yield Some(f" of inputs from their number modulo {most} on", 2.3, partial(_from_modulo, most))
     yield from (Some(f" of {name}s behind the last group of {n}", 2.4, partial(_left, n)) for n in GROUPS)
     for n in GROUPS * (name == "input"):
         yield Some(f" of inputs before the last group of {n} or less", 2.4, partial(_before_last, n))
@@ -78,6 +83,14 @@ def _only(at: int, n: int) -> Mask:
 
 def _last(count: int, n: int) -> Mask:
     return np.asarray(np.arange(n) >= n - count)
+
+
+def _every_but_first(over: int, n: int) -> Mask:
+    return np.asarray((np.arange(n) % over == 0) & (np.arange(n) > 0))
+
+
+def _from_modulo(most: int, n: int) -> Mask:
+    return np.asarray((np.arange(n) >= n % most) & (n >= most))
 
 
 def _every(over: int, at: int, n: int) -> Mask:
