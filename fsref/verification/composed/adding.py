@@ -125,16 +125,14 @@ def _adds(
 
 
 def _ruled_out(rule: Rule, first: bool, writes: Written, part: Part) -> bool:
-    """Whether one row that is wrong is not what follows when each addition is made by a rule, or has too many to be
-    followed for each rule.
-    """
+    """Whether one row that is wrong is not what follows when each addition is made by a rule."""
     found = []
     for together in _orders(part.scene):
         if (one := _one_wrong(part, writes, together)) is None:
             return False
         steps, bias, seen = one
         if len(steps) > FOLLOWED:
-            return True
+            return False  # nothing is said of it
         v = bias if first else 0 * bias
         for more in steps:
             v = held(part.scene, rule(v, more))
@@ -199,7 +197,8 @@ def _either(part: Part, rule: Rule, first: bool, writes: Written) -> Ints | None
     """The opening when each addition is made by a rule; nothing is said where the order of additions matters: steps or
     projections first. None where they are not followed.
     """
-    if _adding(part.scene) is None:
+    fewest = None if _adding(part.scene) is None else _one_wrong(part, writes)
+    if _adding(part.scene) is None or (fewest is not None and len(fewest[0]) > FOLLOWED):
         return None
     known = [_opened(part, rule, first, writes, together) for together in _orders(part.scene)]
     if (one := known[0]) is None or (other := known[-1]) is None:

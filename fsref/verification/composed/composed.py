@@ -59,6 +59,7 @@ from fsref.verification.composed.told import (
     with_first_step,
 )
 from fsref.verification.composed.trailing import trails_otherwise
+from fsref.verification.composed.updating import updates_otherwise
 from fsref.verification.composed.viewing import viewing, views_otherwise
 from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
 from fsref.verification.composed.windows import windows_otherwise
@@ -78,6 +79,7 @@ def _opens(parts: Sequence[Part]) -> Iterator[Change]:
     yield from leaves_otherwise(parts)
     yield from begins_otherwise()
     yield from adds_otherwise()
+    yield from updates_otherwise()
     yield from partly_otherwise()
     yield from runs_over_words()
 

@@ -26,18 +26,20 @@ from fsref.verification.scene import Scene
 MOST = 2**19  # products of a projection that are written down,
 TABLE = 2**22  # and neurons of the source times those of the target
 Grid: TypeAlias = Callable[[Ints, int], tuple[NDArray[np.bool_], Ints]]  # whether a place has a window, and which
-Parted: TypeAlias = Callable[[Ints, int, int], tuple[Ints, Ints]]  # of channels, inputs of a group, and groups
-Split: TypeAlias = Callable[[Ints, int, int], Ints]
+Parted: TypeAlias = Callable[[Ints, int, int, int], tuple[Ints, Ints]]  # of channels; inputs of a group, groups, and
+Split: TypeAlias = Callable[[Ints, int, int, int], Ints]  # outputs of a group
 FIELDS = range(1, 7)  # bits of the place of a spike
 PARTED: tuple[tuple[str, Split | None, Split | None], ...] = (
-    ("input c mod G of group c / G", lambda c, i, g: c // g, lambda c, i, g: c % g),
-    ("input c / G of group c mod G", lambda c, i, g: c % g, lambda c, i, g: c // g),
-    ("of group c / G", lambda c, i, g: c // g, None),
-    ("of group c mod G", lambda c, i, g: c % g, None),
-    ("of group 0", lambda c, i, g: 0 * c, None),
-    ("input c / G", None, lambda c, i, g: c // g),
-    ("input c mod G", None, lambda c, i, g: c % g),
-    ("input c", None, lambda c, i, g: c),
+    ("input c mod G of group c / G", lambda c, i, g, p: c // g, lambda c, i, g, p: c % g),
+    ("input c / G of group c mod G", lambda c, i, g, p: c % g, lambda c, i, g, p: c // g),
+    ("of group c / G", lambda c, i, g, p: c // g, None),
+    ("of group c mod G", lambda c, i, g, p: c % g, None),
+    ("of group c / (O / G)", lambda c, i, g, p: c // p, None),
+    ("input c mod (O / G)", None, lambda c, i, g, p: c % p),
+    ("of group 0", lambda c, i, g, p: 0 * c, None),
+    ("input c / G", None, lambda c, i, g, p: c // g),
+    ("input c mod G", None, lambda c, i, g, p: c % g),
+    ("input c", None, lambda c, i, g, p: c),
 )
 SIDES = ("left", "right", "top", "bottom")
 MODES: tuple[tuple[str, float, str], ...] = (
@@ -57,7 +59,7 @@ BORDERS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
 )
 
 
-def _parted(c: Ints, inputs: int, groups: int) -> tuple[Ints, Ints]:
+def _parted(c: Ints, inputs: int, groups: int, outputs: int) -> tuple[Ints, Ints]:
     return c // inputs, c % inputs
 
 
@@ -154,7 +156,7 @@ class Landing(Brief):
         outputs, inputs, kh, kw = q.weights.shape
         per_group = outputs // q.groups
         n, k, r, s = np.ogrid[: len(self.c), : self.outputs, : self.kernel[0], : self.kernel[1]]
-        g, i = (values[:, None, None, None] for values in self.parted(self.c, inputs, q.groups))
+        g, i = (values[:, None, None, None] for values in self.parted(self.c, inputs, q.groups, per_group))
         on_y, oy = self._along(0, self.y[:, None, None, None] + q.padding[0] - r * q.dilation[0], height)
         on_x, ox = self._along(1, self.x[:, None, None, None] + q.padding[1] - s * q.dilation[1], width)
         o = g * per_group + k
@@ -263,9 +265,10 @@ def _fields(fields: tuple[str, ...], mask: int, own: Landing) -> Landing:
 def _channels(group: Split | None, place: Split | None, own: Landing) -> Landing:
     """Channels that are taken for another input of another group; those of no group, or of no input, are lost."""
 
-    def parted(c: Ints, inputs: int, groups: int) -> tuple[Ints, Ints]:
-        g, i = _parted(c, inputs, groups)
-        g, i = group(c, inputs, groups) if group else g, place(c, inputs, groups) if place else i
+    def parted(c: Ints, inputs: int, groups: int, outputs: int) -> tuple[Ints, Ints]:
+        own = (c, inputs, groups, outputs)
+        g, i = _parted(*own)
+        g, i = group(*own) if group else g, place(*own) if place else i
         return np.where(i < inputs, g, groups), i % inputs
 
     return own.but(parted=parted)

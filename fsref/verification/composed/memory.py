@@ -124,6 +124,8 @@ def _pitches() -> Iterator[tuple[str, float, Place]]:
         yield words, 2.3, partial(_rounded, axis, 0)
     for words, axis in (("as many columns as rows", 2), ("as many rows as columns", 3)):
         yield f"weights are read as if kernels had {words}", 2.1, partial(_shaped, axis)
+        text = f"weights of each output are read from its first on as if kernels had {words}"
+        yield text, 2.15, partial(_shaped_within, axis)
     for size in SIZES:
         yield f"the address of a weight rises by {size} with each group", 2.3, partial(_grouped, size)
 
@@ -191,6 +193,13 @@ def _shaped(axis: int, own: Lying) -> Ints:
     n = own.shape[axis]
     o, i, r, c = own.at
     return own.base + ((o * own.shape[1] + i) * n + r) * n + c
+
+
+def _shaped_within(axis: int, own: Lying) -> Ints:
+    """The same of each output, which begins where it does."""
+    o, i, r, c = own.at
+    n = own.shape[axis]
+    return own.base + o * own.pitches[0] + (i * n + r) * n + c
 
 
 def _grouped(size: str, own: Lying) -> Ints:

@@ -46,6 +46,9 @@ def points_otherwise() -> Iterator[Change]:
     for n, lanes in product(WIDE, LANES):
         text = f"in yours the weights of a dense move on by {n} with a row that sends nothing in a step"
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_skipped, UNITS[-2][1], True, n, lanes))
+    for n, lanes in product(WIDE, LANES):
+        text = f"in yours the weights of a dense move on by {n} with a row that sends something in a step"
+        yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_rows_apart, n, lanes), unsaid=MOSTLY)
     for lanes in LANES:
         text = "in yours the weights of a step begin behind those of the step before"
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_not_rewound, lanes), unsaid=MOSTLY)
@@ -98,6 +101,18 @@ def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> I
         return part.right
     first = np.arange(busy.shape[2]) % n == 0
     by = np.where(busy, 1, first * moves)
+    return _walked(np.cumsum(by, axis=2) - by, lanes, part)
+
+
+def _rows_apart(n: int, lanes: int, part: Part) -> Ints:
+    """The same where rows with a spike are so many apart."""
+    read = read_of(part)
+    if read.q.weights.shape != (len(read.weights), read.codes[0].size) or read.codes.shape[3] == n:
+        return part.right
+    width = read.codes.shape[3]
+    busy = _busy(read, UNITS[-2][1], True)
+    at = np.arange(busy.shape[2])
+    by = np.where(at % width == width - 1, np.where(busy, n - width + 1, 1), 1)
     return _walked(np.cumsum(by, axis=2) - by, lanes, part)
 
 

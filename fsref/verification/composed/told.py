@@ -37,6 +37,7 @@ APART: tuple[tuple[str, Callable[[tuple[int, ...]], int]], ...] = (  # neurons o
     *((f"every {n}th neuron before", lambda shape, n=n: n) for n in (4, 8, 16)),
 )
 HELD = (8, 16, 32, 64)  # neurons of a word that is not cleared
+LANES = (1, 2, 4, 8)  # channels that are made at once, each in a register of its own
 BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
 
 
@@ -162,6 +163,9 @@ def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     text = "yours adds what it told of the neuron before"
     yield Change(text, 1.9, partial(_running, False), unsaid=MOSTLY)
     yield Change(f"{text} in its channel", 1.8, partial(_running, True), unsaid=MOSTLY)
+    for n in LANES:
+        text = f"yours adds what it told of the channel {n} before"
+        yield Change(text, 1.9, partial(_on_from, n), unsaid=MOSTLY)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)
 
 
@@ -173,6 +177,16 @@ def _running(of_channel: bool, part: Part) -> Ints | None:
     lines = seen.reshape(*seen.shape[:-2], -1) if of_channel else seen.reshape(*seen.shape[:-3], -1)
     before = np.concatenate([np.full_like(lines[..., :1], UNSAID), lines[..., :-1]], axis=-1).ravel()
     return np.where(before == UNSAID, UNSAID, part.right + np.where(before == UNSAID, 0, before))
+
+
+def _on_from(n: int, part: Part) -> Ints | None:
+    """What is told in registers that take channels in turn, and are not cleared."""
+    seen = arranged(part, part.seen)
+    if seen is None:
+        return None
+    before = np.concatenate([np.full_like(seen[..., :n, :, :], UNSAID), seen[..., :-n, :, :]], axis=-3)
+    flat = before[..., : seen.shape[-3], :, :].ravel()
+    return np.where(flat == UNSAID, UNSAID, part.right + np.where(flat == UNSAID, 0, flat))
 
 
 def told_before(parts: Sequence[Part]) -> Iterator[Change]:

@@ -25,7 +25,8 @@ def trails_otherwise() -> Iterator[Change]:
         text = f"in yours a spike is delivered as from the neuron of the spike {word} it{within}"
         for end, kept in (("as from its own", True), ("not at all", False)):
             which = f"the {'last' if back else 'first'} {end}"
-            yield Change(f"{text}, {which}", 2 + 0.2 * back + 0.1 * (not kept), partial(_shifted, apart, back, kept))
+            dear = 2 + 0.2 * back + 0.8 * (not kept)  # one is lost then
+            yield Change(f"{text}, {which}", dear, partial(_shifted, apart, back, kept))
     yield Change("in yours a spike is worth d of the spike before it", 2, partial(_worth, False))
     text = "in yours the first spike of a step is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, True))

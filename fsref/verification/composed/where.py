@@ -71,6 +71,7 @@ def some(name: str) -> Iterator[Some[int]]:
         for at in (0, n - 1):
             yield Some(f" of neurons {at}, {at + n}, ...", 2.5, partial(_every, n, at))
         yield Some(f" of neurons behind whole groups of {n}", 2.4, partial(_left_of_some, n))
+        yield Some(f" of neurons behind the last group of {n}", 2.5, partial(_left, n))
 
 
 def _from(at: int, n: int) -> Mask:
