@@ -26,6 +26,7 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
 )
 TABLES, DENSE = 5, 3  # kinds of tables; and how many of the chains have no weights of 0 one behind the other
 STEPS = (4, 5, 6, 8, 3)  # of layers one behind the other
+GROUPS = 4  # of which each has as many outputs, or inputs
 BRIM = 1300  # neurons of a source
 MEETING = (  # sources and targets by number, and whether windows lead from one to the other
     *((0, 1, True), (0, 1, False), (0, 1, True)),
@@ -50,6 +51,8 @@ def chains() -> Iterator[Callable[[Room], Network]]:
             yield partial(large, sign=sign, bits=bits)
     yield meeting
     yield meeting_dense
+    for first in (True, False):
+        yield partial(grouped, narrow=first)
     for turn in range(4):
         for back in (False, True):
             yield partial(sharing, turn=turn, back=back)
@@ -135,7 +138,7 @@ def large(room: Room, sign: int, bits: int) -> Network:
 def meeting(room: Room) -> Network:
     """Three populations into which two or three convolutions each lead, of other sources and windows."""
     room = replace(room, deeper=False)
-    given = room.given(room.shape(3, 5, 4), 5)
+    given = room.given(room.shape(3, 4, 7), 5)
     c, h, w = given.shape
     sizes = [(room.count(n), theta) for n, theta in ((4, 61), (5, 90), (3, 77))]
     some = [FS(f"p{i}", (n, h, w), room.relu(5, theta, n)) for i, (n, theta) in enumerate(sizes)]
@@ -197,6 +200,26 @@ def sharing(room: Room, turn: int, back: bool) -> Network:
     out = Readout("out", (room.count(7), 1, 1))
     joined += [room.joined(p, "out", room.weights(out.neurons, p.neurons, bits=4)) for p in layers[1:]]
     return room.whole(f"{CHAIN}_sharing_{turn}{'_back' * back}", [*layers, out], joined)
+
+
+def grouped(room: Room, narrow: bool) -> Network:
+    """Three convolutions one behind the other, of groups by turns of four outputs that read one channel and of one that
+    reads four: in either, outputs are divided by another number than channels to find their group.
+    """
+    room = replace(room, deeper=False)
+    few = room.count(GROUPS)
+    many = room.count(few * few) // few * few  # as many groups as `few`
+    layers: list[Population] = [room.given(room.shape(few if narrow else many, 3, 3), 5)]
+    joined: list[Projection] = []
+    for i in range(3):
+        source = layers[-1]
+        outputs = many if (i % 2 == 0) == narrow else few
+        kernel, stride, padding = allowed(room, (1, 2), (1, 1), (0, 1, 0, 0))
+        weights = room.weights(outputs, source.shape[0] // few, *kernel, bits=6)
+        joined.append(Conv2d(source.name, f"p{i}", weights, stride, padding, groups=few))
+        places = window_shape(source.shape, kernel, stride, padding)
+        layers.append(FS(f"p{i}", (outputs, *places), room.relu(5, 51 + 10 * i, outputs)))
+    return room.network(f"{CHAIN}_grouped{'_wide' * (not narrow)}", layers, joined)
 
 
 def strided(room: Room) -> Network:

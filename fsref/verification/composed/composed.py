@@ -18,6 +18,7 @@ from fsref.verification.composed.adding import adds_otherwise
 from fsref.verification.composed.arriving import arrives_otherwise
 from fsref.verification.composed.behind import following, unseen
 from fsref.verification.composed.between import leaves_otherwise, spikes_left
+from fsref.verification.composed.channels import sums_of_channels
 from fsref.verification.composed.codes import codes_otherwise, coding, sending
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering, reach
@@ -105,6 +106,7 @@ def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from lies_otherwise()
     yield from keeps_otherwise()
     yield from passes_otherwise()
+    yield from sums_of_channels()
 
 
 def _gates(parts: Sequence[Part]) -> Iterator[Change]:

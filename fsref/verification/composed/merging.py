@@ -22,9 +22,10 @@ Held = tuple[Change, Sequence[Condition]]  # a change, and the conditions under 
 
 
 def merging(scene: Scene, seen: Ints) -> Part:
-    """What all projections into a population delivered, (B, C, H, W), and each of them as it is right."""
+    """What all projections into a population delivered, (B, C, H, W), and each of them, of which nothing was seen."""
     each = [(delivering if name in scene.into else gating)(scene, name, values) for name, values in scene.sums.items()]
-    return replace(telling(scene, seen, sum(scene.sums.values(), 0 * seen)), each=tuple(each))
+    unseen = tuple(replace(one, seen=np.full_like(one.right, UNSAID)) for one in each)
+    return replace(telling(scene, seen, sum(scene.sums.values(), 0 * seen)), each=unseen)
 
 
 def of_kind(part: Part, kind: str) -> Part:

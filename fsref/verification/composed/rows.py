@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import UNSAID
 from fsref.verification.composed.where import Other, others
 from fsref.verification.scene import Scene
 
+LANES = (1, 2, 4, 8)  # channels whose neurons are run at once
 # T, h or d of a population by step and neuron, (K, C, H, W) or (K, C, 1, 1), UNSAID where it is not known what stands
 # there; None where they are its own.
 Rows: TypeAlias = Callable[[Scene, str, str], Ints | None]
@@ -61,6 +62,9 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     yield "channel 0", 2, partial(_of_channel, 0)
     yield "the last channel", 2, partial(_of_channel, -1)
     yield "the channel before, the first that of another population", 2.1, _channel_before
+    for n in LANES:
+        words = f"the channel {n} before, the first ones that of the last in the step before"
+        yield words, 2.2 + n / 100, partial(_lane_before, n)
     for other in others("neuron"):
         yield f"the channel of {other.text}", other.dear + 0.4, partial(_of_neuron, other)
     for counter in counters():
@@ -94,6 +98,17 @@ def _of_channel(at: int, scene: Scene, name: str, which: str) -> Ints:
 def _channel_before(scene: Scene, name: str, which: str) -> Ints:
     own = own_rows(scene.net, name, which)
     return np.concatenate([np.full_like(own[:, :1], UNSAID), own[:, :-1]], axis=1)
+
+
+def _lane_before(n: int, scene: Scene, name: str, which: str) -> Ints:
+    """Rows that stay in so many registers, which channels take in turn step by step; what stood there before the first
+    step is not known.
+    """
+    own = own_rows(scene.net, name, which)
+    c = np.arange(own.shape[1])
+    last = c % n + (len(c) - 1 - c % n) // n * n
+    late = np.concatenate([np.full_like(own[:1], UNSAID), own[:-1]])[:, last]
+    return np.where((c < n)[:, None, None], late, own[:, np.maximum(c - n, 0)])
 
 
 def _of_neuron(other: Other, scene: Scene, name: str, which: str) -> Ints:

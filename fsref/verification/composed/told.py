@@ -13,6 +13,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.verification.composed.earlier import before, is_known
+from fsref.verification.composed.latching import latches_otherwise
 from fsref.verification.composed.placing import arranged, as_rows, told_elsewhere
 from fsref.verification.composed.relation import (
     MOSTLY,
@@ -104,6 +105,7 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for n in HELD:
         text = f"yours is ORed with that of the neuron {n} before, and so on"
         yield Change(text, 2, partial(_held, n))
+    yield from latches_otherwise()
     yield from told_elsewhere()
     yield from told_before(parts)
 
@@ -207,7 +209,9 @@ def _told(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
     return put(part.right, before(scene, rows).ravel())
 
 
-def _told_before(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
+def _told_before(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
+    if (part.seen == UNSAID).any():  # of one of several projections
+        return None
     return put(part.right, before(part.scene, part.seen.reshape(part.scene.count, -1)).ravel())
 
 
