@@ -54,8 +54,14 @@ def pitches() -> Iterator[Pitches]:
         yield Pitches(f"rows {words}, but channels as they do", dear + 0.3, partial(_of_rows, pitch))
     for words, dear, pitch in _sizes():
         yield Pitches(f"channels {words}", dear, partial(_of_channels, pitch))
+    for words, axis in (("rows", 1), ("columns", 2)):
+        yield Pitches(f"channels lie as far apart as there are {words}, squared", 2.2, partial(_squared, axis))
     words = "channels lie as far apart as with as many rows as the other side has"
     yield Pitches(words, 2.4, partial(_of_channels, _by_rows))
+
+
+def _squared(axis: int, own: Shape, other: Shape) -> tuple[int, int]:
+    return own[axis] ** 2, own[2]
 
 
 def _sizes() -> Iterator[tuple[str, float, Pitch]]:

@@ -52,7 +52,8 @@ NOWHERE = -(2**40)
 class Lying(Brief):
     """Where the weights (O, I, kh, kw) of a projection, of `rank` dimensions, lie: from `base` on, in `groups`, read
     from a source of so many channels and neurons; where those of the projections before and behind begin, of the first
-    one of its kind that joins the same two populations, and of the one before where that has the same source. Of
+    one of its kind that joins the same two populations, of the first into its target, and of the one before where that
+    has the same source. Of
     several memories one, in which lies one output of `banks`, that of number `bank` first. The
     shapes of `source` and `target`.
     """
@@ -66,6 +67,7 @@ class Lying(Brief):
     before: int
     behind: int
     first: int
+    into: int
     held: int
     outputs: int
     source: Shape
@@ -162,6 +164,8 @@ def bases() -> Iterator[tuple[str, float, Place]]:
     yield "weights are those of the next projection", 2, lambda own: own.addresses + own.behind
     words = "weights of projections that join the same two populations are those of the first"
     yield words, 2, lambda own: own.addresses + own.first
+    words = "weights of projections into one population are read from the first of these on"
+    yield words, 2, lambda own: own.addresses + own.into
     held = "are those of the projection before, where that has the same source"
     yield f"weights {held}", 2, lambda own: own.addresses + own.held
     yield f"weights of a conv2d {held}", 2.1, partial(_of_rank, 4)
@@ -283,11 +287,12 @@ def lying(net: Network, name: str, banks: int = 1, bank: int = 0) -> Lying:
     twin = next(one for one, other in net.named_projections.items() if _joins(other) == _joins(q))
     same = net.named_projections[twin].weights.shape == q.weights.shape
     first = bases[twin] if same else NOWHERE  # how other shapes lie is not known
+    into = bases[next(one for one, other in net.named_projections.items() if other.target == q.target)]
     held = before if [*net.named_projections.values()][max(n - 1, 0)].sources == q.sources else begins[n]
     groups, base, shape = getattr(q, "groups", 1), begins[n], (len(range(bank, outputs, banks)), *sizes)
     own = shape, q.weights.ndim, groups, source.shape[0], source.neurons
     sides = source.shape, net[q.target].shape
-    return Lying(*own, base, before, behind, first, held, outputs, *sides, banks, bank)
+    return Lying(*own, base, before, behind, first, into, held, outputs, *sides, banks, bank)
 
 
 def _joins(q: Projection) -> tuple[type[Projection], str, str]:

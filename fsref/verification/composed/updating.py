@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import product
+from itertools import chain, product
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Conv2d, Linear
 from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.placing import ALONE, CHANNELS
 from fsref.verification.composed.relation import MOSTLY, Change, Part, held
 from fsref.verification.scene import Scene
 
@@ -22,8 +23,9 @@ LANES = (1, 2, 4, 8)  # memories of membranes in which channels lie in turn, eac
 MOST = 2**15  # updates that are followed, of all images
 ALIKE = (2, 4, 8, 16, 32)  # modulo which addresses are compared
 DEEP = (1, 2, 3)  # updates that are under way
-Update: TypeAlias = tuple[int, int]  # an address, and what is added there
-Follows: TypeAlias = Callable[[dict[int, int], Sequence[Update]], None]  # what becomes of a memory
+Update: TypeAlias = tuple[int, int, int]  # an address, what is added there, and its channel
+Steps: TypeAlias = Sequence[Sequence[Update]]  # the updates of each step
+Follows: TypeAlias = Callable[[dict[int, int], Steps], None]  # what becomes of a memory
 
 
 def updates_otherwise() -> Iterator[Change]:
@@ -36,34 +38,37 @@ def updates_otherwise() -> Iterator[Change]:
             yield Change(text, dear + far + lanes / 100, change, unsaid=MOSTLY)
 
 
-def _late(deep: int, memory: dict[int, int], updates: Sequence[Update]) -> None:
+def _late(deep: int, memory: dict[int, int], steps: Steps) -> None:
     """Memory that is read before the last updates are written."""
-    waiting: list[Update] = []
-    for address, more in updates:
-        value = memory[address] + more
-        waiting.append((address, value))
+    waiting: list[tuple[int, int]] = []
+    for address, more, _ in chain.from_iterable(steps):
+        waiting.append((address, memory[address] + more))
         if len(waiting) > deep:
             to, then = waiting.pop(0)
             memory[to] = then
-    for to, then in waiting:
-        memory[to] = then
+    memory.update(waiting)
 
 
-def _taken(alike: int, memory: dict[int, int], updates: Sequence[Update]) -> None:
-    """Memory of which the last sum is taken for that of any address that is alike."""
-    last: Update | None = None
-    for address, more in updates:
-        old = last[1] if last is not None and last[0] % alike == address % alike else memory[address]
-        last = address, old + more
-        memory[address] = old + more
+def _taken(alike: int, alone: int | None, memory: dict[int, int], steps: Steps) -> None:
+    """Memory of which the last sum is taken for that of any address that is alike, of one channel `alone` or of all."""
+    last: tuple[int, int] | None = None
+    for address, more, channel in chain.from_iterable(steps):
+        taken = last is not None and last[0] % alike == address % alike and alone in (None, channel)
+        memory[address] = (last[1] if last is not None and taken else memory[address]) + more
+        last = address, memory[address]
 
 
-def _undrained(deep: int, memory: dict[int, int], updates: Sequence[Update]) -> None:
-    """Memory to which the last updates are never written."""
-    for address, more in updates[: len(updates) - deep]:
-        memory[address] += more
+def _undrained(by_step: bool, memory: dict[int, int], steps: Steps) -> None:
+    """Memory to which the last update of all, or of each step, is never written."""
+    for updates in steps if by_step else [[*chain.from_iterable(steps)]]:
+        for address, more, _ in updates[:-1]:
+            memory[address] += more
 
 
+OF_CHANNELS: tuple[tuple[str, float, int | None], ...] = (
+    ("", 0.0, None),
+    *((f", in channel {channel}", ALONE, channel) for channel in CHANNELS),
+)
 RULES: tuple[tuple[str, float, Follows], ...] = (
     *(
         (
@@ -76,10 +81,15 @@ RULES: tuple[tuple[str, float, Follows], ...] = (
         for deep in DEEP
     ),
     *(
-        (f"the sum just made is taken for that of any address alike modulo {alike}", 2.1, partial(_taken, alike))
-        for alike in ALIKE
+        (
+            f"the sum just made is taken for that of any address alike modulo {alike}{of}",
+            2.1 + far,
+            partial(_taken, alike, alone),
+        )
+        for alike, (of, far, alone) in product(ALIKE, OF_CHANNELS)
     ),
-    ("the last update along a projection is lost", 2.1, partial(_undrained, 1)),
+    ("the last update along a projection is lost", 2.1, partial(_undrained, False)),
+    ("the last update of each step is lost", 2.1, partial(_undrained, True)),
 )
 DENSE: tuple[tuple[str, float, bool], ...] = (("", 0.0, False), (", each dense at once", 0.05, True))
 
@@ -117,33 +127,34 @@ def _addresses(shape: tuple[int, ...], lanes: int) -> tuple[Ints, Ints]:
 
 
 @lru_cache(maxsize=32)
-def _updates(scene: Scene, name: str, lanes: int, at_once: bool) -> dict[tuple[int, int], list[Update]] | None:
-    """The updates along a projection by image and memory: of each spike in turn those of all outputs, by weights of 0,
-    too; None of many.
+def _updates(scene: Scene, name: str, lanes: int, at_once: bool) -> dict[tuple[int, ...], list[list[Update]]] | None:
+    """The updates along a projection by image and memory, in each step: of each spike in turn those of all outputs, by
+    weights of 0, too; None of many.
     """
     q, p = scene.into[name], scene.population
-    found: dict[tuple[int, int], list[Update]] = {at: [] for at in np.ndindex(scene.count, lanes)}
     address, lane = _addresses(p.shape, lanes)
-    if at_once and q.weights.ndim == 2:
-        sums = scene.sums[name].reshape(scene.count, -1)
-        for image, n in np.ndindex(*sums.shape):
-            found[image, int(lane[n])].append((int(address[n]), int(sums[image, n])))
-        return found
-    targets = _targets(scene, q)
+    size = p.shape[1] * p.shape[2]
     z, d = scene.spikes(q.source), scene.net.code_weights[q.source]
     flat = z.reshape(*z.shape[:2], -1)
-    size = flat.shape[2] // d.shape[0]
+    found: dict[tuple[int, ...], list[list[Update]]]
+    found = {at: [[] for _ in range(flat.shape[1])] for at in np.ndindex(scene.count, lanes)}
+    if at_once and q.weights.ndim == 2:
+        for (image, n), own in np.ndenumerate(scene.sums[name].reshape(scene.count, -1)):
+            found[image, int(lane[n])][-1].append((int(address[n]), int(own), n // size))
+        return found
+    targets = _targets(scene, q)
     if targets is None or int(flat.sum()) * max(map(len, targets), default=0) > MOST:
         return None
+    channels = np.arange(flat.shape[2]) // (flat.shape[2] // d.shape[0])
     for image, t, n in zip(*(each.tolist() for each in np.nonzero(flat)), strict=True):
-        worth = int(d[n // size, t])
+        worth = int(d[channels[n], t])
         for to, w in targets[n]:
-            found[image, int(lane[to])].append((int(address[to]), w * worth))
+            found[image, int(lane[to])][t].append((int(address[to]), w * worth, to // size))
     return found
 
 
 @lru_cache(maxsize=32)
-def _targets(scene: Scene, q: Linear) -> list[list[Update]] | None:
+def _targets(scene: Scene, q: Linear) -> list[list[tuple[int, int]]] | None:
     """Of each neuron of a source the neurons to which it sends, by output, kernel row and column, and the weights; None
     of many.
     """
@@ -162,7 +173,7 @@ def _targets(scene: Scene, q: Linear) -> list[list[Update]] | None:
     per_group = outputs // q.groups
     if neurons * per_group * kh * kw > MOST:
         return None
-    found: list[list[Update]] = []
+    found: list[list[tuple[int, int]]] = []
     for c, y, x in np.ndindex(*source):
         own = []
         group, i = divmod(c, inputs)
