@@ -142,6 +142,7 @@ class Landing(Brief):
     parted: Parted = _parted  # of which group a channel is which input
     banks: int = 1  # memories in which channels of the target lie in turn
     further: int = 0  # columns right of the target that are there, too
+    apart: int | None = None  # outputs from group to group, where these are not those of one
     alone: int | None = None  # the one output of which all this is so
 
     def but(self, **other: Any) -> Landing:
@@ -159,11 +160,11 @@ class Landing(Brief):
         g, i = (values[:, None, None, None] for values in self.parted(self.c, inputs, q.groups, per_group))
         on_y, oy = self._along(0, self.y[:, None, None, None] + q.padding[0] - r * q.dilation[0], height)
         on_x, ox = self._along(1, self.x[:, None, None, None] + q.padding[1] - s * q.dilation[1], width)
-        o = g * per_group + k
+        o = g * (self.apart or per_group) + k
         kept = self.there[:, None, None, None] & on_y & on_x & (o < outputs) & (True if alone is None else o == alone)
         turn, place = np.divmod((o // self.banks * height + oy) * width + ox, height * width)
-        to, weight = (turn * self.banks + o % self.banks, place), ((o * inputs + i) * kh + r) * kw + s
-        n, c, place, weight, kept = np.broadcast_arrays(n, *to, weight, kept)
+        channel, weight = turn * self.banks + o % self.banks, ((o * inputs + i) * kh + r) * kw + s
+        n, c, place, weight, kept = np.broadcast_arrays(n, channel, place, weight, kept)
         kept, to = kept & (c >= 0) & (c < outputs), c * height * width + place
         found = np.zeros((len(self.c), outputs * height * width), np.int64)
         np.add.at(found, (n[kept], to[kept]), q.weights.astype(np.int64).ravel()[weight[kept]])
@@ -239,6 +240,8 @@ def _bounds() -> Iterator[Landed]:
     yield words, 2, lambda own: own.but(outputs=min(own.outputs, own.q.weights.shape[1]))
     words = "as many outputs of a group are reached as there are groups"
     yield words, 2.2, lambda own: own.but(outputs=min(own.outputs, own.q.groups))
+    words = "the outputs of groups begin as far apart as their inputs"
+    yield words, 2, lambda own: own.but(apart=own.q.weights.shape[1])
     words = "as many inputs are read as there are outputs"
     yield words, 2, lambda own: own.but(there=own.c % own.q.weights.shape[1] < len(own.q.weights) // own.q.groups)
     yield (

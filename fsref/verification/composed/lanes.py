@@ -48,6 +48,9 @@ PITCHES: tuple[tuple[str, tuple[Pitch, Pitch]], ...] = (  # how far apart inputs
 
 def lanes_otherwise() -> Iterator[Change]:
     """Tiles and lanes that get something else."""
+    for end, meant in (("first", _first_of_group), ("last", _last_of_group)):
+        text = f"in yours the {end} output of each group gets nothing"
+        yield Change(text, 1.9, partial(_gets, None, meant))
     for n in TILES:
         words = f"in yours a last tile of fewer than {n} outputs of a group, where there is a whole one, gets nothing"
         yield Change(words, 2, partial(_gets, None, partial(_last, n)))
@@ -99,6 +102,14 @@ def _by_input(n: int, lies: Pitch, reads: Pitch, part: Part) -> Ints:
     found = delivered(part, read.by(weights), read.codes)
     unknown = delivered(part, read.by((~there).astype(np.int64)), (read.codes != 0).astype(np.int64)) > 0
     return np.where(unknown, UNSAID, found)
+
+
+def _first_of_group(at: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
+    return np.asarray(at == 0)
+
+
+def _last_of_group(at: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
+    return np.asarray(at == count - 1)
 
 
 def _last(n: int, at: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
