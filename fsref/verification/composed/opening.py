@@ -144,6 +144,7 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
                 yield Change(f"in yours the {name} {what}", 1.8, partial(_more, name, times - 1))
     text = "in yours the bias and the last projection alone count"
     yield Change(text, 1.9, lambda part: part.operands["bias"] + part.operands["alone that came last"])
+    yield Change("in yours the last of several projections alone counts, without the bias", 2, _last_alone)
     for name in names:
         if name.startswith("bias, "):
             yield _instead(f"in yours the bias counts {name.removeprefix('bias, ')}", 2, "bias", column(name))
@@ -247,6 +248,10 @@ def _in_memory(column_of: Column, part: Part) -> Ints:
     bias = as_rows(part, np.broadcast_to(other, (part.scene.count, *p.shape)))
     said = bias != UNSAID
     return np.where(said, part.right - part.operands["bias"] + np.where(said, bias, 0), UNSAID)
+
+
+def _last_alone(part: Part) -> Ints:
+    return part.operands["alone that came last"] if len(part.scene.sums) > 1 else part.right
 
 
 def _from_tile_before(n: int, first: bool, part: Part) -> Ints | None:

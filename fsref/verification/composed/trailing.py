@@ -27,7 +27,10 @@ def trails_otherwise() -> Iterator[Change]:
             which = f"the {'last' if back else 'first'} {end}"
             dear = 2 + 0.2 * back + 0.8 * (not kept)  # one is lost then
             yield Change(f"{text}, {which}", dear, partial(_shifted, apart, back, kept))
-    yield Change("in yours a spike is worth d of the spike before it", 2, partial(_worth, False))
+    text = "in yours a spike is worth d of the spike before it"
+    yield Change(text, 2, partial(_worth, False))
+    last = f"{text}, the first that of what came before"
+    yield Change(last, 2.1, partial(_worth, False, stood=False), unsaid=MOSTLY)
     text = "in yours the first spike of a step is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, True))
     yield Change(

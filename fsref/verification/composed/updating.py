@@ -49,6 +49,15 @@ def _late(deep: int, memory: dict[int, int], steps: Steps) -> None:
     memory.update(waiting)
 
 
+def _older(memory: dict[int, int], steps: Steps) -> None:
+    """Memory of which the sum of the update two before is taken where that was of the address, whatever came since."""
+    last: list[tuple[int, int]] = []
+    for address, more, _ in chain.from_iterable(steps):
+        old = last[0][1] if len(last) == 2 and last[0][0] == address else memory[address]
+        memory[address] = old + more
+        last = [*last, (address, memory[address])][-2:]
+
+
 def _taken(alike: int, alone: int | None, memory: dict[int, int], steps: Steps) -> None:
     """Memory of which the last sum is taken for that of any address that is alike, of one channel `alone` or of all."""
     last: tuple[int, int] | None = None
@@ -56,6 +65,12 @@ def _taken(alike: int, alone: int | None, memory: dict[int, int], steps: Steps) 
         taken = last is not None and last[0] % alike == address % alike and alone in (None, channel)
         memory[address] = (last[1] if last is not None and taken else memory[address]) + more
         last = address, memory[address]
+
+
+def _step_by_step(follows: Follows, memory: dict[int, int], steps: Steps) -> None:
+    """The same, with nothing under way when a step ends."""
+    for updates in steps:
+        follows(memory, [updates])
 
 
 def _undrained(by_step: bool, memory: dict[int, int], steps: Steps) -> None:
@@ -69,7 +84,7 @@ OF_CHANNELS: tuple[tuple[str, float, int | None], ...] = (
     ("", 0.0, None),
     *((f", in channel {channel}", ALONE, channel) for channel in CHANNELS),
 )
-RULES: tuple[tuple[str, float, Follows], ...] = (
+UNDER_WAY: tuple[tuple[str, float, Follows], ...] = (
     *(
         (
             "a membrane is read before the update just before it is written"
@@ -88,6 +103,11 @@ RULES: tuple[tuple[str, float, Follows], ...] = (
         )
         for alike, (of, far, alone) in product(ALIKE, OF_CHANNELS)
     ),
+    ("the sum of the update two before is taken where it was of the same membrane, not the one since", 2.1, _older),
+)
+RULES: tuple[tuple[str, float, Follows], ...] = (
+    *UNDER_WAY,
+    *((f"{words}, in each step anew", dear + 0.05, partial(_step_by_step, own)) for words, dear, own in UNDER_WAY),
     ("the last update along a projection is lost", 2.1, partial(_undrained, False)),
     ("the last update of each step is lost", 2.1, partial(_undrained, True)),
 )
