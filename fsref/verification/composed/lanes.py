@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.verification.composed.delivering import delivered, read_of
+from fsref.law.projections import Conv2d
+from fsref.verification.composed.delivering import delivered, read_of, rows_of
 from fsref.verification.composed.memory import TILES
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
 
@@ -51,6 +54,12 @@ def lanes_otherwise() -> Iterator[Change]:
     for end, meant in (("first", _first_of_group), ("last", _last_of_group)):
         text = f"in yours the {end} output of each group gets nothing"
         yield Change(text, 1.9, partial(_gets, None, meant))
+    for n in (*TILES, None):
+        which = f"of the tiles of {n} outputs in which its group lies" if n else ""
+        text = (
+            f"in yours a spike comes to all outputs{' ' * bool(n)}{which}, of other groups, too, by their own weights"
+        )
+        yield Change(text, 2 + 0.05 * bool(n), partial(_of_all, n))
     for n in TILES:
         words = f"in yours a last tile of fewer than {n} outputs of a group, where there is a whole one, gets nothing"
         yield Change(words, 2, partial(_gets, None, partial(_last, n)))
@@ -65,6 +74,25 @@ def lanes_otherwise() -> Iterator[Change]:
         for lane, (what, far, by) in ((lane, get) for lane in sorted({0, 1, n // 2, n - 1}) for get in GETS):
             text = f"in yours output {lane} of each tile of {n} outputs of a group {what}"
             yield Change(text, 2.3 + far, partial(_gets, by, partial(_lane, n, lane)))
+
+
+def _of_all(n: int | None, part: Part) -> Ints:
+    """What is delivered when a spike comes to all outputs, or to those of tiles in which one of its group lies."""
+    read = read_of(part)
+    outputs, inputs = read.weights.shape[:2]
+    groups, channels = getattr(read.q, "groups", 1), read.codes.shape[1]
+    match read.q:
+        case Conv2d() as q if groups > 1:
+            pass
+        case _:
+            return part.right
+    o, c, tile = np.arange(outputs), np.arange(channels), n or outputs
+    first = c // inputs * (outputs // groups)
+    last = first + outputs // groups - 1
+    there = (o[:, None] // tile >= first // tile) & (o[:, None] // tile <= last // tile)
+    weights = q.weights[:, c % inputs] * there[:, :, None, None]
+    whole = replace(q, weights=weights, groups=1)
+    return rows_of(part, reference.carried(read.codes, whole, part.scene.population.shape, part.scene.codes))
 
 
 def _turned(n: int, beyond: int | None, part: Part) -> Ints:

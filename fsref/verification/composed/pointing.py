@@ -14,7 +14,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d
 from fsref.verification.composed.delivering import Read, delivered, reached, read_of, rows_of
-from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part, last_before
 from fsref.verification.taps import products
 
 MOST = 2**20  # products, of all images, of a conv2d that is followed row by row
@@ -57,6 +57,10 @@ def points_otherwise() -> Iterator[Change]:
         yield Change(text, 2.2, partial(_ahead, n, False), unsaid=MOSTLY)
         text = f"{text}, and those that the last tile lacks stay"
         yield Change(text, 2.3, partial(_ahead, n, True), unsaid=MOSTLY)
+    for n in LANES:
+        text = "in yours a spike of a dense has, at each output, the weight that it had read for the one"
+        where = f"{n} before, at the first ones that of the spike before for the last"
+        yield Change(f"{text} {where}", 2.1 + n / 100, partial(_late_by_spike, n), unsaid=MOSTLY)
     for n in LANES[1:]:
         for order, turned in (("step by step", False), ("input by input", True)):
             text = f"in yours the first spike that comes to an output of a dense, {order}, has the weight of the output"
@@ -275,6 +279,30 @@ def _first(n: int, turned: bool, part: Part) -> Ints:
     others = np.concatenate([weights[:n], weights[:-n]]) - weights
     more = worth.sum(axis=1) @ others.T
     return part.right + rows_of(part, more[:, :, None, None])
+
+
+def _late_by_spike(n: int, part: Part) -> Ints:
+    """What a dense delivers when each spike comes to all outputs, so many at once, by the weights that were read before
+    its own; those of the first spike are not known at the first outputs.
+    """
+    read = read_of(part)
+    weights = read.by_neuron
+    if weights is None:
+        return part.right
+    outputs, z = len(weights), _flat(read)
+    rows = z.reshape(len(z), -1)
+    before = last_before(rows)
+    worth = np.broadcast_to(read.d, read.spikes.shape[1:]).reshape(1, -1) * rows
+    first = np.asarray(rows & (before < 0))
+    lane = np.arange(outputs) % n
+    last = weights[lane + (outputs - 1 - lane) // n * n]  # of each lane
+    codes = np.zeros((len(z), weights.shape[1]), np.int64)  # of spikes by the neuron of the one before
+    image, at = np.nonzero(rows & ~first)
+    np.add.at(codes, (image, before[image, at] % weights.shape[1]), worth[image, at])
+    behind = worth.reshape(z.shape).sum(axis=1) @ np.concatenate([0 * weights[:n], weights[:-n]])[:outputs].T
+    found = np.where(np.arange(outputs) < n, codes @ last.T, behind)
+    unknown = np.logical_or.reduce(first & (worth != 0), axis=1)[:, None] & (np.arange(outputs) < n)
+    return rows_of(part, np.where(unknown, UNSAID, found)[:, :, None, None])
 
 
 def _without_last(unit: Unit, every: bool, part: Part) -> Ints | None:
