@@ -105,6 +105,8 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for n in HELD:
         text = f"yours is ORed with that of the neuron {n} before, and so on"
         yield Change(text, 2, partial(_held, n))
+    for words, of_channel in (("all neurons before it", False), ("the neurons before it in its channel", True)):
+        yield Change(f"yours is ORed with those of {words}", 1.9, partial(_held_on, of_channel), unsaid=MOSTLY)
     yield from latches_otherwise()
     yield from told_elsewhere()
     yield from told_before(parts)
@@ -154,6 +156,19 @@ def _held(n: int, part: Part) -> Ints | None:
     words = np.pad(flat, ((0, 0), (0, -flat.shape[1] % n))).reshape(len(flat), -1, n)
     found: Ints = np.bitwise_or.accumulate(words, axis=1).reshape(len(flat), -1)[:, : flat.shape[1]].ravel()
     return found
+
+
+def _held_on(of_channel: bool, part: Part) -> Ints | None:
+    """Trains ORed with what was told of the neuron before; it is not known with what the first one is."""
+    right, seen = arranged(part, part.right), arranged(part, part.seen)
+    if right is None or seen is None:
+        return None
+    shape = (*right.shape[:2], -1) if of_channel else (len(right), 1, -1)
+    rows, told = right.reshape(shape), seen.reshape(shape)
+    found = rows.copy()
+    found[..., 1:] |= told[..., :-1]
+    found[..., 0] = UNSAID
+    return found.ravel()
 
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:

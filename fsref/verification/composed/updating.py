@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain, product
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,70 +16,121 @@ from fsref.law.populations import FS, Readout
 from fsref.law.projections import Conv2d, Linear
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.placing import ALONE, CHANNELS
-from fsref.verification.composed.relation import MOSTLY, Change, Part, held
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, held
 from fsref.verification.scene import Scene
 
 LANES = (1, 2, 4, 8)  # memories of membranes in which channels lie in turn, each with an adder
 MOST = 2**15  # updates that are followed, of all images
-ALIKE = (2, 4, 8, 16, 32)  # modulo which addresses are compared
 DEEP = (1, 2, 3)  # updates that are under way
-Update: TypeAlias = tuple[int, int, int]  # an address, what is added there, and its channel
+Memory: TypeAlias = dict[int, int]  # sums by address
+
+
+class Update(NamedTuple):
+    """An address, a weight and d of a spike that comes there, the channel that lies there, and its place in that."""
+
+    address: int
+    weight: int
+    worth: int
+    channel: int
+    place: int
+
+    @property
+    def more(self) -> int:
+        """What is added."""
+        return self.weight * self.worth
+
+
+class Order(NamedTuple):
+    """In which order updates of a step come: spike by spike, each to all outputs in turn, or output by output along
+    projections whose weights have so many dimensions; of a dense all `at_once`.
+    """
+
+    by_output: tuple[int, ...] = ()
+    at_once: bool = False
+
+
 Steps: TypeAlias = Sequence[Sequence[Update]]  # the updates of each step
-Follows: TypeAlias = Callable[[dict[int, int], Steps], None]  # what becomes of a memory
+Alike: TypeAlias = Callable[[Update, Update], bool]  # whether one is taken for the other
+Follows: TypeAlias = Callable[[Memory, Steps], None]  # what becomes of a memory
 
 
 def updates_otherwise() -> Iterator[Change]:
     """What becomes of membranes when updates follow one another."""
-    for lanes, (dense, far, at_once) in product(LANES, DENSE):
+    for lanes, (order, far, kind) in product(LANES, ORDERS):
         where = f", channels in {lanes} memories in turn" if lanes > 1 else ""
         for words, dear, follows in RULES:
-            text = f"in yours {words}, spike by spike, step by step{where}{dense}"
-            change = partial(_followed, follows, lanes, at_once)
+            text = f"in yours {words}, step by step{order}{where}"
+            change = partial(_followed, follows, lanes, kind)
             yield Change(text, dear + far + lanes / 100, change, unsaid=MOSTLY)
 
 
-def _late(deep: int, memory: dict[int, int], steps: Steps) -> None:
+def _late(deep: int, memory: Memory, steps: Steps) -> None:
     """Memory that is read before the last updates are written."""
     waiting: list[tuple[int, int]] = []
-    for address, more, _ in chain.from_iterable(steps):
-        waiting.append((address, memory[address] + more))
+    for one in chain.from_iterable(steps):
+        waiting.append((one.address, memory[one.address] + one.more))
         if len(waiting) > deep:
             to, then = waiting.pop(0)
             memory[to] = then
     memory.update(waiting)
 
 
-def _older(memory: dict[int, int], steps: Steps) -> None:
+def _older(memory: Memory, steps: Steps) -> None:
     """Memory of which the sum of the update two before is taken where that was of the address, whatever came since."""
     last: list[tuple[int, int]] = []
-    for address, more, _ in chain.from_iterable(steps):
-        old = last[0][1] if len(last) == 2 and last[0][0] == address else memory[address]
-        memory[address] = old + more
-        last = [*last, (address, memory[address])][-2:]
+    for one in chain.from_iterable(steps):
+        old = last[0][1] if len(last) == 2 and last[0][0] == one.address else memory[one.address]
+        memory[one.address] = old + one.more
+        last = [*last, (one.address, memory[one.address])][-2:]
 
 
-def _taken(alike: int, alone: int | None, memory: dict[int, int], steps: Steps) -> None:
+def _modulo(n: int, last: Update, one: Update) -> bool:
+    return last.address % n == one.address % n
+
+
+def _at_place(last: Update, one: Update) -> bool:
+    return last.place == one.place
+
+
+def _taken(alike: Alike, alone: int | None, memory: Memory, steps: Steps) -> None:
     """Memory of which the last sum is taken for that of any address that is alike, of one channel `alone` or of all."""
-    last: tuple[int, int] | None = None
-    for address, more, channel in chain.from_iterable(steps):
-        taken = last is not None and last[0] % alike == address % alike and alone in (None, channel)
-        memory[address] = (last[1] if last is not None and taken else memory[address]) + more
-        last = address, memory[address]
+    last: Update | None = None
+    for one in chain.from_iterable(steps):
+        taken = last is not None and alone in (None, one.channel) and alike(last, one)
+        old = memory[last.address] if last is not None and taken else memory[one.address]
+        memory[one.address] = old + one.more
+        last = one
 
 
-def _step_by_step(follows: Follows, memory: dict[int, int], steps: Steps) -> None:
+def _step_by_step(follows: Follows, memory: Memory, steps: Steps) -> None:
     """The same, with nothing under way when a step ends."""
     for updates in steps:
         follows(memory, [updates])
 
 
-def _undrained(by_step: bool, memory: dict[int, int], steps: Steps) -> None:
+def _undrained(by_step: bool, memory: Memory, steps: Steps) -> None:
     """Memory to which the last update of all, or of each step, is never written."""
     for updates in steps if by_step else [[*chain.from_iterable(steps)]]:
-        for address, more, _ in updates[:-1]:
-            memory[address] += more
+        for one in updates[:-1]:
+            memory[one.address] += one.more
 
 
+def _late_worth(memory: Memory, steps: Steps) -> None:
+    """Memory to which the first update of each step comes with d of the one before; the first of all is not known."""
+    last: Update | None = None
+    for updates in steps:
+        for n, one in enumerate(updates):
+            if n == 0 and last is None:
+                memory[one.address] = UNSAID
+            worth = last.worth if n == 0 and last is not None else one.worth
+            memory[one.address] += one.weight * worth if memory[one.address] > UNSAID // 2 else 0
+            last = one
+
+
+ALIKE: tuple[tuple[str, Alike], ...] = (
+    *((f"alike modulo {n}", partial(_modulo, n)) for n in (2, 4, 8, 16)),
+    ("of the same place in its channel", _at_place),
+)
 OF_CHANNELS: tuple[tuple[str, float, int | None], ...] = (
     ("", 0.0, None),
     *((f", in channel {channel}", ALONE, channel) for channel in CHANNELS),
@@ -96,12 +147,8 @@ UNDER_WAY: tuple[tuple[str, float, Follows], ...] = (
         for deep in DEEP
     ),
     *(
-        (
-            f"the sum just made is taken for that of any address alike modulo {alike}{of}",
-            2.1 + far,
-            partial(_taken, alike, alone),
-        )
-        for alike, (of, far, alone) in product(ALIKE, OF_CHANNELS)
+        (f"the sum just made is taken for that of any address {words}{of}", 2.1 + far, partial(_taken, alike, alone))
+        for (words, alike), (of, far, alone) in product(ALIKE, OF_CHANNELS)
     ),
     ("the sum of the update two before is taken where it was of the same membrane, not the one since", 2.1, _older),
 )
@@ -110,11 +157,18 @@ RULES: tuple[tuple[str, float, Follows], ...] = (
     *((f"{words}, in each step anew", dear + 0.05, partial(_step_by_step, own)) for words, dear, own in UNDER_WAY),
     ("the last update along a projection is lost", 2.1, partial(_undrained, False)),
     ("the last update of each step is lost", 2.1, partial(_undrained, True)),
+    ("the first update of each step has d of the update before it", 2.1, _late_worth),
 )
-DENSE: tuple[tuple[str, float, bool], ...] = (("", 0.0, False), (", each dense at once", 0.05, True))
+ORDERS: tuple[tuple[str, float, Order], ...] = (
+    (", spike by spike", 0.0, Order()),
+    (", spike by spike, each dense at once", 0.05, Order(at_once=True)),
+    (", output by output", 0.05, Order(by_output=(4, 2))),
+    (", output by output along a conv2d, spike by spike along a dense", 0.1, Order(by_output=(4,))),
+    (", output by output along a conv2d, each dense at once", 0.1, Order(by_output=(4,), at_once=True)),
+)
 
 
-def _followed(follows: Follows, lanes: int, at_once: bool, part: Part) -> Ints | None:
+def _followed(follows: Follows, lanes: int, order: Order, part: Part) -> Ints | None:
     """The opening membranes when updates of all projections follow one another; None of many."""
     scene = part.scene
     match scene.population:
@@ -124,7 +178,7 @@ def _followed(follows: Follows, lanes: int, at_once: bool, part: Part) -> Ints |
             return None
     if len(scene.into) < len(scene.sums):
         return None
-    each = [_updates(scene, name, lanes, at_once) for name in scene.into]
+    each = [_updates(scene, name, lanes, order) for name in scene.into]
     if any(own is None for own in each):
         return None
     bias = np.broadcast_to(p.bias_map, p.shape)
@@ -133,11 +187,12 @@ def _followed(follows: Follows, lanes: int, at_once: bool, part: Part) -> Ints |
     for image in range(scene.count):
         for one in range(lanes):
             mine = np.flatnonzero(lane == one)
-            memory = dict(zip(address[mine].tolist(), bias.ravel()[mine].tolist(), strict=True))
+            memory: Memory = dict(zip(address[mine].tolist(), bias.ravel()[mine].tolist(), strict=True))
             for own in each:
                 follows(memory, own[image, one] if own is not None else ())
             found[image, mine] = [memory[at] for at in address[mine].tolist()]
-    return held(scene, rows_of(part, found.reshape(-1, *p.shape)))
+    rows = rows_of(part, found.reshape(-1, *p.shape))
+    return np.where(rows == UNSAID, UNSAID, held(scene, np.where(rows == UNSAID, 0, rows)))
 
 
 def _addresses(shape: tuple[int, ...], lanes: int) -> tuple[Ints, Ints]:
@@ -147,10 +202,8 @@ def _addresses(shape: tuple[int, ...], lanes: int) -> tuple[Ints, Ints]:
 
 
 @lru_cache(maxsize=32)
-def _updates(scene: Scene, name: str, lanes: int, at_once: bool) -> dict[tuple[int, ...], list[list[Update]]] | None:
-    """The updates along a projection by image and memory, in each step: of each spike in turn those of all outputs, by
-    weights of 0, too; None of many.
-    """
+def _updates(scene: Scene, name: str, lanes: int, order: Order) -> dict[tuple[int, ...], list[list[Update]]] | None:
+    """The updates along a projection by image and memory, in each step, by weights of 0, too; None of many."""
     q, p = scene.into[name], scene.population
     address, lane = _addresses(p.shape, lanes)
     size = p.shape[1] * p.shape[2]
@@ -158,9 +211,10 @@ def _updates(scene: Scene, name: str, lanes: int, at_once: bool) -> dict[tuple[i
     flat = z.reshape(*z.shape[:2], -1)
     found: dict[tuple[int, ...], list[list[Update]]]
     found = {at: [[] for _ in range(flat.shape[1])] for at in np.ndindex(scene.count, lanes)}
-    if at_once and q.weights.ndim == 2:
+    if order.at_once and q.weights.ndim == 2:
         for (image, n), own in np.ndenumerate(scene.sums[name].reshape(scene.count, -1)):
-            found[image, int(lane[n])][-1].append((int(address[n]), int(own), n // size))
+            one = Update(int(address[n]), int(own), 1, n // size, n % size)
+            found[image, int(lane[n])][-1].append(one)
         return found
     targets = _targets(scene, q)
     if targets is None or int(flat.sum()) * max(map(len, targets), default=0) > MOST:
@@ -169,7 +223,10 @@ def _updates(scene: Scene, name: str, lanes: int, at_once: bool) -> dict[tuple[i
     for image, t, n in zip(*(each.tolist() for each in np.nonzero(flat)), strict=True):
         worth = int(d[channels[n], t])
         for to, w in targets[n]:
-            found[image, int(lane[to])][t].append((int(address[to]), w * worth, to // size))
+            found[image, int(lane[to])][t].append(Update(int(address[to]), w, worth, to // size, to % size))
+    for steps in found.values() if q.weights.ndim in order.by_output else ():
+        for updates in steps:
+            updates.sort(key=lambda one: one.address)
     return found
 
 
