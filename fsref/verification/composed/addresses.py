@@ -31,6 +31,7 @@ ADDRESSES: tuple[tuple[str, float, Address], ...] = (
     ("its channel times the places of a channel", 2.3, lambda own, by: _places(own)[0] * (own[1] * own[2])),
     ("its neuron modulo the number of channels", 2.2, lambda own, by: np.arange(int(np.prod(own))) % own[0]),
     ("its neuron modulo the number of factors", 2.2, lambda own, by: np.arange(int(np.prod(own))) % int(np.prod(by))),
+    ("its neuron, in channels of as many rows as columns", 2.1, lambda own, by: _of_square(own)),
     ("its neuron, channels last", 2.2, lambda own, by: _channels_last(own)),
     ("its neuron, rows and columns exchanged", 2.2, lambda own, by: _exchanged(own)),
 )
@@ -119,6 +120,14 @@ def _channels_last(shape: Shape) -> NDArray[np.intp]:
     c, y, x = _places(shape)
     found: NDArray[np.intp] = (y * shape[2] + x) * shape[0] + c
     return found
+
+
+def _of_square(shape: Shape) -> NDArray[np.intp]:
+    """Addresses as a scan comes to them that goes to the next channel behind as many rows as columns; -1 beyond."""
+    count, height, width = shape
+    n = np.arange(int(np.prod(shape)))
+    c, y, x = n // (width * width), n % (width * width) // width, n % width
+    return np.where((c < count) & (y < height), (c * height + y) * width + x, -1)
 
 
 def _exchanged(shape: Shape) -> NDArray[np.intp]:

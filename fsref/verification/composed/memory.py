@@ -14,10 +14,10 @@ import numpy as np
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Projection
+from fsref.law.projections import Conv2d, Projection
 from fsref.tables import Brief
 from fsref.verification.composed.addresses import IN_TURN, Pitches, pitches
-from fsref.verification.composed.delivering import delivered, read_of
+from fsref.verification.composed.delivering import delivered, read_of, rows_of
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
 
 TILES = (2, 4, 8, 16, 32)  # outputs, or inputs, that are made at once
@@ -44,6 +44,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {  # how far apart weights may be read, i
     "the number of neurons of the source": ("N",),
 }
 ROUNDED = (2, 4, 8, 16, 32, 64)  # to whose multiples a pitch may be rounded up
+MOST = 2**22  # codes that windows of another kernel see
 BITS = range(3, 17)  # of addresses
 NOWHERE = -(2**40)
 
@@ -108,10 +109,50 @@ def addressed_otherwise() -> Iterator[Change]:
     places = [(*each, False) for each in (*_pitches(), *bases(), OF_SOURCE)]
     places += [(*each, False) for each in _as_source()]
     places += [(*each, True) for each in _pitches()]  # behind a projection others may lie otherwise
+    for (words, dear, side), banks in product(KERNELS, IN_TURN):
+        in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
+        text = f"in yours a kernel has {words}, its weights one behind the other{in_turn}"
+        yield Change(text, dear + (banks > 1) / 10, partial(_of_kernel, side, banks), unsaid=MOSTLY)
     for (words, dear, place, alone), banks in product(places, IN_TURN):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
         far = dear + (banks > 1) / 10 + alone / 20
         yield Change(f"in yours {words}{in_turn}", far, partial(_read, place, banks, alone=alone), unsaid=MOSTLY)
+
+
+KERNELS = (("as many columns as rows", 2.1, 0), ("as many rows as columns", 2.1, 1))
+
+
+def _of_kernel(side: int, banks: int, part: Part) -> Ints | None:
+    """What a conv2d delivers whose kernels have one of their sizes along rows and columns, and weights from the first
+    of each output on; nothing is said where one that is not known is used. None of many.
+    """
+    read, net = read_of(part), part.scene.net
+    match read.q:
+        case Conv2d() as q if q.kernel[0] != q.kernel[1]:
+            n = q.kernel[side]
+        case _:
+            return part.right
+    outputs, inputs = read.weights.shape[:2]
+    _, height, width = read.codes.shape[1:]
+    _, rows, columns = read.target
+    if len(read.codes) * read.codes.shape[1] * n * n * rows * columns > MOST:
+        return None
+    channel, r, s, oy, ox = np.ogrid[: read.codes.shape[1], :n, :n, :rows, :columns]
+    y = oy * q.stride[0] - q.padding[0] + r * q.dilation[0]
+    x = ox * q.stride[1] - q.padding[1] + s * q.dilation[1]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    flat = np.pad(read.codes.reshape(len(read.codes), -1), ((0, 0), (0, 1)))
+    seen = np.where(inside, (channel * height + y) * width + x, flat.shape[1] - 1)
+    codes = flat[:, seen.reshape(q.groups, inputs * n * n, rows * columns)]
+    weights, there = np.zeros((2, outputs, inputs * n * n), np.int64)
+    for bank in range(min(banks, outputs)):
+        own = lying(net, part.of, banks, bank)
+        first = own.base + np.arange(own.shape[0])[:, None] * own.pitches[0]
+        weights[bank::banks], there[bank::banks] = read_at(net, first + np.arange(inputs * n * n), banks, bank)
+    by_group = (q.groups, outputs // q.groups, -1)
+    found = (weights.reshape(by_group) @ codes).reshape(len(codes), *read.target)
+    unknown = ((1 - there).reshape(by_group) @ (codes != 0)).reshape(found.shape)
+    return np.where(rows_of(part, unknown) > 0, UNSAID, rows_of(part, found))
 
 
 def _pitches() -> Iterator[tuple[str, float, Place]]:

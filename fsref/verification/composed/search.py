@@ -24,6 +24,7 @@ PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
 FACTS = 8  # conditions beside which facts of the network are tried, where projections deliver together
 APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
+SCENES = 3  # parts in which a change gives something that is wrong, where it says little
 SAID = 16  # rows that are wrong of which a change says something, or half of them
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
@@ -109,7 +110,7 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
     give what is wrong, or by which it says too little of the `count` rows that are in all.
     """
     found: list[Mask | None] = []
-    whole, unsaid, held = 0, 0, 0
+    whole, unsaid, held, scenes = 0, 0, 0, 0
     for part, own in zip(relation.parts, wrong, strict=True):
         if change.ruled_out(part):
             break
@@ -124,11 +125,13 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
             unsaid += int((miss & own).sum())
             miss &= result != UNSAID
         if result is not None and miss is not None:
-            held += int((own & ~miss & (result != UNSAID) & part.within(result)).sum())
+            given = int((own & ~miss & (result != UNSAID) & part.within(result)).sum())
+            held, scenes = held + given, scenes + (given > 0)
         if whole > change.unsaid * count or whole + unsaid > max(change.unsaid * count, count - SAID):
             break
         found.append(miss)
-    return found if held or not count else []
+    few = min(SCENES, sum(bool(own.any()) for own in wrong))
+    return found if not count or (held and (2 * (whole + unsaid) <= count or scenes >= few)) else []
 
 
 def _composed(relation: Relation, text: str, dear: float, unsaid: tuple[Scene, ...]) -> Composed:
