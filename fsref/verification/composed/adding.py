@@ -48,6 +48,10 @@ def adds_otherwise() -> Iterator[Change]:
         if each.dear <= SIMPLE:
             text = f"in yours the sum {each.text} with each {words}"
             yield _adds(text, each.dear + 1.2 + far, partial(_becomes, each.of, _always), True, None, writes)
+    for each in BECOMES:
+        if each.dear <= SIMPLE:
+            text = f"in yours the sum of each projection, from 0 on, {each.text} with each spike"
+            yield Change(text, each.dear + 1.4, partial(_alone, each.of), unsaid=MOSTLY)
     for (words, far, writes), bit in product(WRITES, CARRIED):
         text = f"in yours the sum loses the carry into bit {bit} with each {words}"
         yield _adds(text, 2.4 + far, partial(_carries, bit, _always), True, None, writes)
@@ -64,6 +68,24 @@ def adds_otherwise() -> Iterator[Change]:
     for bits in BITS:
         yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
     yield Change("in yours an addition to a sum of 0 begins anew with the bias", 2, _begins_anew, _never_anew)
+
+
+def _alone(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
+    """The opening when what each projection adds is summed by itself, spike by spike; None of many."""
+    scene = part.scene
+    if (p := _adding(scene)) is None or len(scene.into) < len(scene.sums):
+        return None
+    found = p.bias_map + 0 * scene.codes[p.name]
+    for name, q in scene.into.items():
+        steps, taps = scene.net.steps[q.source], int(np.prod(q.weights.shape[1:]))
+        if steps * taps > FOLLOWED or steps * taps * found.size > ADDED:
+            return None
+        v = 0 * found
+        for t in range(steps):
+            for more, there in zip(*brought(scene, name, t), strict=True):
+                v = np.where(there, held(scene, of(v + more)), v)
+        found = found + v
+    return held(scene, rows_of(part, found))
 
 
 def _always(v: Ints, more: Ints) -> Mask:

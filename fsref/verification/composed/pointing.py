@@ -49,6 +49,11 @@ def points_otherwise() -> Iterator[Change]:
     for n, lanes in product(WIDE, LANES):
         text = f"in yours the weights of a dense move on by {n} with a row that sends something in a step"
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_rows_apart, n, lanes), unsaid=MOSTLY)
+    for (words, on), lanes in product(
+        (("further in each step but the first", False), ("further with each step", True)), LANES
+    ):
+        text = f"in yours the weights of a dense begin one {words}"
+        yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_begun_on, on, lanes), unsaid=MOSTLY)
     for lanes in LANES:
         text = "in yours the weights of a step begin behind those of the step before"
         yield Change(f"{text}{_on(lanes)}", 2.1 + lanes / 100, partial(_not_rewound, lanes), unsaid=MOSTLY)
@@ -106,6 +111,16 @@ def _skipped(unit: Unit, by_step: bool, moves: int, lanes: int, part: Part) -> I
     first = np.arange(busy.shape[2]) % n == 0
     by = np.where(busy, 1, first * moves)
     return _walked(np.cumsum(by, axis=2) - by, lanes, part)
+
+
+def _begun_on(on: bool, lanes: int, part: Part) -> Ints:
+    """The same that begin one neuron later in each step but the first, or one more with each."""
+    read = read_of(part)
+    if read.q.weights.shape != (len(read.weights), read.codes[0].size):
+        return part.right
+    step = np.arange(len(read.d))[:, None]
+    at = np.arange(read.codes[0].size) + (step if on else np.minimum(step, 1))
+    return _walked(np.broadcast_to(at, _flat(read).shape), lanes, part)
 
 
 def _rows_apart(n: int, lanes: int, part: Part) -> Ints:

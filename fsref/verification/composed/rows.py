@@ -65,6 +65,10 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     for n in LANES:
         words = f"the channel {n} before, the first ones that of the last in the step before"
         yield words, 2.2 + n / 100, partial(_lane_before, n)
+    for n in LANES:
+        lane = f" in its lane, of {n} that channels take in turn" if n > 1 else ""
+        words = f"the step before, in the first that of the last step of the neuron before{lane}"
+        yield words, 2.15 + n / 100, partial(_neuron_before, n)
     for other in others("neuron"):
         yield f"the channel of {other.text}", other.dear + 0.4, partial(_of_neuron, other)
     for counter in counters():
@@ -109,6 +113,20 @@ def _lane_before(n: int, scene: Scene, name: str, which: str) -> Ints:
     last = c % n + (len(c) - 1 - c % n) // n * n
     late = np.concatenate([np.full_like(own[:1], UNSAID), own[:-1]])[:, last]
     return np.where((c < n)[:, None, None], late, own[:, np.maximum(c - n, 0)])
+
+
+def _neuron_before(n: int, scene: Scene, name: str, which: str) -> Ints:
+    """Rows that come an entry late, neuron by neuron, in registers that channels take in turn; what stood there before
+    the first neuron is not known.
+    """
+    own = own_rows(scene.net, name, which)
+    shape = scene.net[name].shape
+    found = np.broadcast_to(np.concatenate([own[-1:], own[:-1]]), (len(own), *shape)).copy()
+    last = (
+        np.concatenate([np.full((n, 1, 1), UNSAID), own[-1, :-n]]) if len(own[0]) > n else np.full_like(own[0], UNSAID)
+    )
+    found[0, :, 0, 0] = last[: shape[0], 0, 0]
+    return found
 
 
 def _of_neuron(other: Other, scene: Scene, name: str, which: str) -> Ints:
