@@ -10,6 +10,7 @@ from fsref.verification.composed.lines import Move
 from fsref.verification.composed.memory import TILES
 from fsref.verification.taps import Taps
 
+REGISTERS = (8, 9, 10, 12, 16)  # places of a row that is read, with its padding
 WORDS = (8, 16, 32, 64)  # spikes of a word
 AXES = (("row", (True, False)), ("column", (False, True)), ("row or column", (True, True)))
 
@@ -38,6 +39,9 @@ def told() -> Iterator[Move]:
     for (axis, (one, _)), n in product(enumerate(AXES[:2]), (2, 4)):
         words = f"sees at kernel {one}s from {n} on what it sees at the first {n}"
         yield words, 2.2, partial(_few_taps, axis, n)
+    for (axis, (one, _)), n in product(enumerate(AXES[:2]), REGISTERS):
+        words = f"sees nothing of a {one} that lies, with the padding before it, beyond a register of {n}"
+        yield words, 2.1, partial(_of_register, axis, n)
     for n in WORDS:
         yield f"sees of a row what lies in its first word of {n} alone", 2.1, partial(_of_first_word, n)
     for (one, axes), other in zip(AXES, ("columns", "rows", "rows and columns exchanged"), strict=True):
@@ -90,6 +94,11 @@ def _few_taps(axis: int, n: int, taps: Taps) -> Taps:
     at, apart = (taps.r, taps.c)[axis], taps.dilation[axis]
     moved = taps.but(**{"yx"[axis]: (taps.y, taps.x)[axis] + (at % n - at) * apart})
     return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _of_register(axis: int, n: int, taps: Taps) -> Taps:
+    """Places of the source that lie in a register behind those of the padding."""
+    return taps.but(there=taps.there & ((taps.y, taps.x)[axis] + taps.padding[axis] < n))
 
 
 def _of_first_word(n: int, taps: Taps) -> Taps:

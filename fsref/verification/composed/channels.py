@@ -8,8 +8,9 @@ from functools import lru_cache, partial
 import numpy as np
 
 from fsref.law.neuron import Ints
+from fsref.law.populations import FS
 from fsref.verification.composed.delivering import read_of, rows_of
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
 from fsref.verification.composed.values import BECOMES
 
 CHEAP = 2.4  # words of what becomes of a sum
@@ -22,9 +23,18 @@ def _through(sums: Ints) -> Ints:
     return found
 
 
+def _into_first(sums: Ints) -> Ints:
+    """Sums of the first channel with that of the last one in the step before."""
+    found = sums.copy()
+    for t in range(1, len(found)):
+        found[t, 0] += found[t - 1, -1]
+    return found
+
+
 ON: tuple[tuple[str, float, Callable[[Ints], Ints]], ...] = (  # from sums (K, C, ...)
     ("into the next channels of its step", 0.0, lambda sums: np.cumsum(sums, axis=1)),
     ("into the next channels, from step to step, too", 0.1, _through),
+    ("into the first channel of the next step, that of the last one", 0.05, _into_first),
     ("into the next steps of its channel", 0.1, lambda sums: np.cumsum(sums, axis=0)),
     (
         "into the next steps, from channel to channel, too",
@@ -41,22 +51,59 @@ def sums_of_channels() -> Iterator[Change]:
         yield Change(text, 2 + far, partial(_becomes, on))
     for each in BECOMES:
         if each.dear <= CHEAP:
-            text = f"in yours the sum of the weights of a channel in a step {each.text}, before its d"
-            yield Change(text, each.dear + 1.4, partial(_becomes, each.of))
+            text = f"in yours the sum of the weights of a channel in a step {each.text}"
+            yield Change(f"{text}, before its d", each.dear + 1.4, partial(_becomes, each.of))
+            yield Change(f"{text}, with its d", each.dear + 1.45, partial(_become_with_d, each.of))
+    text = "in yours a spike is worth d of its step in the table of the target"
+    yield Change(f"{text}, of channel 0", 2.1, partial(_of_target, 0), unsaid=MOSTLY)
+    yield Change(f"{text}, of the channel there", 2, partial(_of_target, None), unsaid=MOSTLY)
 
 
 def _becomes(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
     sums = _sums(part)
+    return None if sums is None else _with(part, (of(sums) - sums) * _worth(part))
+
+
+def _become_with_d(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
+    sums = _sums(part)
     if sums is None:
         return None
-    changed, read = of(sums), read_of(part)
-    if (changed == sums).all():
-        return part.right
+    products = sums * _worth(part)
+    return _with(part, of(products) - products)
+
+
+def _of_target(channel: int | None, part: Part) -> Ints | None:
+    """What is delivered by d of the target's own table, which has no such step where it has fewer."""
+    sums, p = _sums(part), part.scene.population
+    match p:
+        case FS():
+            rows = part.scene.net.code_weights[p.name].T  # (K, O)
+        case _:
+            return part.right
+    if sums is None:
+        return None
+    by_step = sums.sum(axis=1)  # (K, B, O, places)
+    some = min(len(rows), len(by_step))
+    own = rows[:some] if channel is None else rows[:some, [channel]]
+    found = (by_step[:some] * own[:, None, :, None]).sum(axis=0)
+    unknown = np.logical_or.reduce(by_step[some:] != 0, axis=0)
+    shape = (part.scene.count, *p.shape)
+    said = rows_of(part, unknown.reshape(shape).astype(np.int64)) == 0
+    return np.where(said, rows_of(part, found.reshape(shape)), UNSAID)
+
+
+def _worth(part: Part) -> Ints:
+    """d by step, channel of a group and output, as sums lie."""
+    read = read_of(part)
     groups, outputs = getattr(read.q, "groups", 1), len(read.weights)
-    channels = read.d.shape[1] // groups
-    d = np.repeat(read.d[:, :, 0, 0].reshape(len(read.d), groups, channels), outputs // groups, axis=1)
-    more = ((changed - sums) * d.swapaxes(1, 2)[:, :, None, :, None]).sum(axis=(0, 1))
-    return part.right + rows_of(part, more.reshape(len(more), *part.scene.population.shape))
+    d = read.d[:, :, 0, 0].reshape(len(read.d), groups, -1)
+    return np.repeat(d, outputs // groups, axis=1).swapaxes(1, 2)[:, :, None, :, None]
+
+
+def _with(part: Part, more: Ints) -> Ints:
+    """What is delivered with so much more, as sums lie."""
+    own = more.sum(axis=(0, 1))
+    return part.right + rows_of(part, own.reshape(len(own), *part.scene.population.shape)) if own.any() else part.right
 
 
 @lru_cache(maxsize=32)

@@ -109,10 +109,11 @@ def addressed_otherwise() -> Iterator[Change]:
     places = [(*each, False) for each in (*_pitches(), *bases(), OF_SOURCE)]
     places += [(*each, False) for each in _as_source()]
     places += [(*each, True) for each in _pitches()]  # behind a projection others may lie otherwise
-    for (words, dear, side), banks in product(KERNELS, IN_TURN):
+    for (words, dear, side), banks, packed in product(KERNELS, IN_TURN, (True, False)):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
-        text = f"in yours a kernel has {words}, its weights one behind the other{in_turn}"
-        yield Change(text, dear + (banks > 1) / 10, partial(_of_kernel, side, banks), unsaid=MOSTLY)
+        how = ", its weights one behind the other" if packed else ", its weights as far apart as they lie"
+        text = f"in yours a kernel has {words}{how}{in_turn}"
+        yield Change(text, dear + (banks > 1) / 10, partial(_of_kernel, side, banks, packed), unsaid=MOSTLY)
     for (words, dear, place, alone), banks in product(places, IN_TURN):
         in_turn = f", outputs in {banks} memories in turn" if banks > 1 else ""
         far = dear + (banks > 1) / 10 + alone / 20
@@ -122,9 +123,10 @@ def addressed_otherwise() -> Iterator[Change]:
 KERNELS = (("as many columns as rows", 2.1, 0), ("as many rows as columns", 2.1, 1))
 
 
-def _of_kernel(side: int, banks: int, part: Part) -> Ints | None:
+def _of_kernel(side: int, banks: int, packed: bool, part: Part) -> Ints | None:
     """What a conv2d delivers whose kernels have one of their sizes along rows and columns, and weights from the first
-    of each output on; nothing is said where one that is not known is used. None of many.
+    of each output on, `packed` or as far apart as they lie; nothing is said where one that is not known is used. None
+    of many.
     """
     read, net = read_of(part), part.scene.net
     match read.q:
@@ -145,10 +147,13 @@ def _of_kernel(side: int, banks: int, part: Part) -> Ints | None:
     seen = np.where(inside, (channel * height + y) * width + x, flat.shape[1] - 1)
     codes = flat[:, seen.reshape(q.groups, inputs * n * n, rows * columns)]
     weights, there = np.zeros((2, outputs, inputs * n * n), np.int64)
+    i, row, column = (each.ravel() for each in np.indices((inputs, n, n)))
+    pitches = (n * n, n) if packed else (q.kernel[0] * q.kernel[1], q.kernel[1])
+    at = i * pitches[0] + row * pitches[1] + column
     for bank in range(min(banks, outputs)):
         own = lying(net, part.of, banks, bank)
         first = own.base + np.arange(own.shape[0])[:, None] * own.pitches[0]
-        weights[bank::banks], there[bank::banks] = read_at(net, first + np.arange(inputs * n * n), banks, bank)
+        weights[bank::banks], there[bank::banks] = read_at(net, first + at, banks, bank)
     by_group = (q.groups, outputs // q.groups, -1)
     found = (weights.reshape(by_group) @ codes).reshape(len(codes), *read.target)
     unknown = ((1 - there).reshape(by_group) @ (codes != 0)).reshape(found.shape)
