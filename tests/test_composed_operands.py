@@ -60,7 +60,8 @@ class Chip:
         """What a projection delivers from spikes (K, C, H, W)."""
         q = NET.named_projections[name]
         codes = (z << np.arange(K - 1, -1, -1)[:, None, None, None]).sum(axis=0)
-        memory = [int(w) for w in q.weights.ravel()]
+        every = NET.named_projections
+        memory = [int(w) for own in [*every][[*every].index(name) :] for w in every[own].weights.ravel()]
         found = []
         for o, oy, ox in np.ndindex(*NET[q.target].shape):
             taps = self.taps(q, z.shape[1:], oy, ox)
@@ -230,6 +231,34 @@ class EndsAtAnEmptyRow(Chip):
         return super().gathered(taps, weights, behind, seen, z, o)
 
 
+class SquareKernel(Chip):
+    """A kernel has as many columns as rows, and its weights lie where they do."""
+
+    words = "a kernel has as many columns as rows, its weights as far apart as they lie"
+
+    def gathered(self, taps: list[Tap], weights: list[int], behind: list[int], codes: Any, z: Any, o: int) -> int:
+        if len(taps) == 30:
+            return super().gathered(taps, weights, behind, codes, z, o)
+        every, sum_ = [*weights, *behind, 0], 0
+        for n in range(0, len(taps), 2):  # of rows of two
+            c, y, x = taps[n]
+            sum_ += sum(every[n + s] * self.read(codes, (c, y, x + 2 * s)) for s in range(3))
+        return sum_
+
+
+class WithD(Chip):
+    """The sum of a channel's weights in a step wraps at 10 bits, with its d."""
+
+    words = "the sum of the weights of a channel in a step wraps at 10 bits, with its d"
+
+    def gathered(self, taps: list[Tap], weights: list[int], behind: list[int], codes: Any, z: Any, o: int) -> int:
+        sum_ = 0
+        for t, channel in np.ndindex(K, codes.shape[0]):
+            own = [w * self.read(z[t], tap) for tap, w in zip(taps, weights, strict=True) if tap[0] == channel]
+            sum_ += ((sum(own) << (K - 1 - t)) + 512 & 1023) - 512
+        return sum_
+
+
 CHIPS = [
     KeepsBehind,
     KeepsOutside,
@@ -241,6 +270,8 @@ CHIPS = [
     FirstOfBefore,
     GoesOn,
     EndsAtAnEmptyRow,
+    SquareKernel,
+    WithD,
 ]
 
 

@@ -67,6 +67,10 @@ class Chip:
         """The sum that is written."""
         return v + more
 
+    def told(self, train: Any, shape: tuple[int, int, int]) -> Any:
+        """The trains that are told of a population."""
+        return train
+
     def update(self, memory: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
         """Add what comes to the addresses of one memory, step by step."""
         for at, more in [one for step in steps for one in step]:
@@ -120,14 +124,15 @@ class Chip:
                 after.append(v)
             z[p.name] = np.array(fired).reshape(K, *p.shape)
             train = (np.array(fired) << np.arange(K - 1, -1, -1)[:, None]).sum(axis=0)
-            found |= {(p.name, "spikes"): train, (p.name, "membranes"): np.array(after), (p.name, "codes"): train}
+            seen = self.told(train, p.shape)
+            found |= {(p.name, "spikes"): seen, (p.name, "membranes"): np.array(after), (p.name, "codes"): train}
         return found
 
 
 class ReadEarly(Chip):
     """A membrane is read before the update just before it is written."""
 
-    words = "a membrane is read before the update just before it is written, spike by spike, step by step"
+    words = "a membrane is read before the update just before it is written, step by step, spike by spike"
 
     def update(self, memory: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
         waiting: tuple[int, int] | None = None
@@ -143,7 +148,7 @@ class ReadEarly(Chip):
 class TakenForAnother(Chip):
     """The sum just made is taken for that of any address that is alike in its lowest bit."""
 
-    words = "the sum just made is taken for that of any address alike modulo 2, spike by spike, step by step"
+    words = "the sum just made is taken for that of any address alike modulo 2, step by step, spike by spike"
 
     def update(self, memory: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
         last: tuple[int, int] | None = None
@@ -156,7 +161,7 @@ class TakenForAnother(Chip):
 class NotDrained(Chip):
     """The last update of each step never comes."""
 
-    words = "the last update of each step is lost, spike by spike, step by step"
+    words = "the last update of each step is lost, step by step, spike by spike"
 
     def update(self, memory: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
         super().update(memory, [step[:-1] for step in steps])
@@ -229,6 +234,38 @@ class GroupsBeginEarly(Chip):
         return range(group * inputs, group * inputs + outputs)
 
 
+class AllOutputs(Chip):
+    """A spike comes to the outputs of all groups."""
+
+    words = "a spike comes to all outputs, of other groups, too, by their own weights"
+
+    def reached(self, group: int, outputs: int, inputs: int) -> range:
+        return range(6)
+
+
+class KeepsTrains(Chip):
+    """The register of trains is not cleared between neurons."""
+
+    words = "yours is ORed with those of all neurons before it"
+
+    def told(self, train: Any, shape: tuple[int, int, int]) -> Any:
+        return np.bitwise_or.accumulate(train)
+
+
+class KeepsRows(Chip):
+    """The latch of a row's spikes is not cleared before the next row, one for each memory."""
+
+    words = "yours is ORed, step by step, with what the row before it left in its latch, one of 2 that channels take"
+
+    def told(self, train: Any, shape: tuple[int, int, int]) -> Any:
+        rows, latch = train.reshape(shape), np.zeros((BANKS, shape[2]), np.int64)
+        found = np.zeros_like(rows)
+        for t, c, y in np.ndindex(K, shape[0], shape[1]):
+            latch[c % BANKS] |= rows[c, y] >> (K - 1 - t) & 1
+            found[c, y] |= latch[c % BANKS] << (K - 1 - t)
+        return found.ravel()
+
+
 class LessOne(Chip):
     """The last output of each group gets nothing."""
 
@@ -249,6 +286,9 @@ CHIPS = [
     OtherGroup,
     GroupsBeginEarly,
     LessOne,
+    AllOutputs,
+    KeepsTrains,
+    KeepsRows,
 ]
 
 

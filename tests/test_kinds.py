@@ -31,6 +31,14 @@ def few_spikes(words: list[int]) -> tuple[Case, ...]:
     )
 
 
+def of_the_last(words: list[int]) -> tuple[Case, ...]:
+    """The same along a dense, of which the last neuron fires in each."""
+    dense = [case for case in few_spikes(words) if case.net.named_projections["in->hid"].weights.ndim == 2]
+    for case, word in zip(dense, words * len(dense), strict=False):
+        case.given["in", "spikes"][-1] = word
+    return tuple(case_of(case.net, "population", "hid", dict(case.given)) for case in dense)
+
+
 ONCE = few_spikes([1, 2, 4, 8, 16])
 CASES = few_spikes([1, 2, 4, 8, 16, 3, 9, 20])
 
@@ -137,6 +145,20 @@ class Rounded(Drawn):
         return sum(more - self.now() for _, _, more in products)
 
 
+class CarryLost(Drawn):
+    """An addition comes out 64 too low."""
+
+    def total(self, products: Products) -> int:
+        return sum(more - 64 * self.now() for _, _, more in products)
+
+
+class LastStale(Drawn):
+    """The last input has any weight, which is drawn for each output."""
+
+    def weight(self, w: int, o: int, i: int) -> int:
+        return int(np.random.default_rng(o).integers(-128, 128)) if i == 17 else w
+
+
 class Saturated(Drawn):
     """Some neurons saturate at 8 bits with each addition."""
 
@@ -161,13 +183,16 @@ class Saturated(Drawn):
         (Elsewhere(), "in yours what some inputs send comes to other places or outputs, as far as "),
         (Wrapped(), "in yours some sums wrap at 12 bits on the way, as far as "),
         (Rounded(), "in yours some additions come out one too low, as if bits were cut off or a borrow lost, as far "),
+        (CarryLost(), "in yours some additions come out 64 too low, as if the carry into bit 6 were lost, as far as "),
+        (LastStale(), "in yours the last input has another weight, as far as "),
         (Saturated(), "in yours some sums saturate at 8 bits on the way, as far as "),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Device) else "",
 )
 def test_the_kind_of_mistake_is_named(device: Device, words: str) -> None:
     """A mistake that happens by chance is told by what it is; no case is explained, and what is observed told, too."""
-    found = judged(device, cases=ONCE if isinstance(device, (Unsigned, Elsewhere)) else CASES)
+    cases = ONCE if isinstance(device, (Unsigned, Elsewhere)) else CASES
+    found = judged(device, cases=of_the_last([3, 9, 20]) if isinstance(device, LastStale) else cases)
     assert [hint.name for hint in found.hints] == ["kind"]
     assert words in found.hints[0].text and "; which, nothing does [" in found.hints[0].text
     assert found.explained == 0 < found.judged and found.observed

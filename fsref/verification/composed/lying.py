@@ -34,6 +34,8 @@ def lies_otherwise() -> Iterator[Change]:
         words = f"in yours a dense takes its weights as if, of the source, {pitch.text}"
         yield Change(words, pitch.dear + 0.2, partial(_weighed, address), unsaid=MOSTLY)
         yield Change(f"{text}{OF_ITS_OWN}", pitch.dear + 0.25, partial(_read_at, address, True), unsaid=MOSTLY)
+        within = f"{text}, and finds nothing behind its channel"
+        yield Change(within, pitch.dear + 0.1, partial(_read_within, pitch))
         text = f"{text}, and steps one behind the other"
         yield Change(text, pitch.dear + 0.3, partial(_read_on, pitch), unsaid=MOSTLY)
 
@@ -87,6 +89,20 @@ def _read_at(address: Address, with_own_d: bool, part: Part) -> Ints:
     plane = ((z * read.d).sum(axis=1) if with_own_d else codes) * there
     unknown = reached(part, np.broadcast_to(~there, plane.shape).astype(np.int64))
     return np.where(unknown, UNSAID, delivered(part, read.q, plane))
+
+
+def _read_within(pitch: Pitches, part: Part) -> Ints:
+    """What is delivered of spikes at addresses of their channel with another pitch of rows; beyond it are none."""
+    read = read_of(part)
+    shape = read.codes.shape[1:]
+    _, of_row = pitch.of(shape, part.scene.population.shape)
+    if read.q.weights.ndim != 2 or of_row == shape[2]:
+        return part.right
+    y, x = np.indices(shape[1:])
+    at = y * of_row + x
+    there = (at >= 0) & (at < at.size)
+    rows = read.codes.reshape(*read.codes.shape[:2], -1)[:, :, np.where(there, at, 0)]
+    return delivered(part, read.q, rows * there)
 
 
 def _read_on(pitch: Pitches, part: Part) -> Ints:
