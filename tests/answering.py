@@ -18,6 +18,14 @@ def driven(case: Case, seen: Mapping[Any, Any]) -> Driven:
     return Driven.of(case, PASS if difference is None else DIFFERS, observed=seen, difference=difference)
 
 
+def off(row: Driven, of: str, what: str, at: int, more: int) -> Driven:
+    """An answer of which one integer is so much more."""
+    assert row.case is not None
+    seen = {key: values.copy() for key, values in row.observed.items()}
+    seen[of, what][at] += more
+    return driven(row.case, seen)
+
+
 def gathered(rows: Iterable[Driven], limits: Limits | None = None) -> tuple[Evidence, Driven]:
     """All that came of some cases, as evidence; and the first that differs."""
     evidence, kept = Evidence(limits), [*rows]

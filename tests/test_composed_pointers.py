@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from answering import composed_of, driven
+from answering import composed_of, driven, off
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
@@ -199,10 +199,7 @@ def judged(chip: Chip, more: int = 0) -> Judged:
     rows = [driven(case, answers(chip, case)) for case in cases()]
     wrong = [n for n, row in enumerate(rows) if not row.passed]
     at = next((n for n in wrong if rows[n].unit == "in->all"), wrong[0])
-    case, seen = rows[at].case, {key: values.copy() for key, values in rows[at].observed.items()}
-    assert case is not None
-    seen[case.unit, "sums"][5] += more
-    rows[at] = driven(case, seen)
+    rows[at] = off(rows[at], rows[at].unit, "sums", 5, more)
     return composed_of(rows)
 
 
