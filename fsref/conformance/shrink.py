@@ -40,7 +40,8 @@ def shrink(cases: Sequence[Case], place: tuple[str, Place | None], fails: Fails,
             continue
         unit = unit_of(found, of)
         index = [p.name for p in net.populations].index(of)
-        for start in starts(unit, at if of == name else None, index):
+        layer = sum(p in net.integrating for p in net.populations[:index])
+        for start in starts(unit, at if of == name else None, index, layer):
             if asked(start):
                 return _smallest(start, at if of == name else None, asked).cases()
     return _fed_less(found, asked) if found[0].scope == "network" else found

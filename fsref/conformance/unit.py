@@ -60,6 +60,14 @@ class Source(Brief):
         assert self.opening is not None, "unknown ones are left out"
         return self.table, self.opening[0]
 
+    @property
+    def relaying(self) -> Table:
+        """The table of a population that sends the trains that it is sent as codes in base two, each spike worth what
+        it is.
+        """
+        table = fs_relu(self.steps)
+        return table if self.table is None else Table(T=table.T, h=table.h, d=self.table.d)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Unit(Brief):
@@ -68,6 +76,7 @@ class Unit(Brief):
 
     An fs has `bias` and `table`, a readout a bias alone, a max-pool a `pool` alone: its window. So many silent
     populations stand `before` it, for a device that is wrong at one place of the list; its last run has the `protocol`.
+    Its sources send what an input sends them where it is to `relay`, else what their biases make, by place.
     What is joined to make a network of it is `dense`, or conv2d where the device may have no dense.
     """
 
@@ -83,6 +92,7 @@ class Unit(Brief):
     before: int = 0
     protocol: str = ""
     dense: bool = True
+    relay: bool = False
 
     @property
     def runs(self) -> int:
@@ -150,16 +160,16 @@ class Unit(Brief):
     @property
     def fed(self) -> Source | None:
         """The source that is the input itself: the first in base two; none where each passes on what an input sends."""
-        if self.scope == "network" and len(self.sources) > 1 and self.runs > 1:
+        if self.relayed:
             return None
         return next((source for source in self.sources if source.table is None), None)
 
     @property
     def relayed(self) -> bool:
-        """Whether each source passes on what an input sends it: several of a device that feeds itself, in more runs
-        than one.
+        """Whether each source passes on what an input sends it, of a device that feeds itself: where it is to, and of
+        several in more runs than one.
         """
-        return self.scope == "network" and len(self.sources) > 1 and self.runs > 1
+        return self.scope == "network" and (self.relay or (len(self.sources) > 1 and self.runs > 1))
 
     def network(self) -> Network:
         """The smallest network that has this unit: an input, sources, the population, a readout. Errors: FsrefError."""
@@ -182,7 +192,7 @@ class Unit(Brief):
                 continue
             shape = source.trains.shape[1:]
             if self.relayed:
-                populations.append(FS(source.name, shape, fs_relu(source.steps)))
+                populations.append(FS(source.name, shape, source.relaying))
                 weights = np.eye(shape[0], first.shape[0], at, dtype=np.int64)[:, :, None, None]
                 projections.append(Conv2d(first.name, source.name, weights))
                 at += shape[0]
@@ -217,7 +227,7 @@ class Unit(Brief):
         """Whether the scope can give what the unit reads."""
         if self.relayed:
             flat = {source.trains.shape[2:] for source in self.sources}
-            return len(flat) == 1 and all(source.table is None for source in self.sources)
+            return len(flat) == 1
         if self.scope == "network":
             tables = [source for source in self.sources if source.table is not None]
             return self.runs == 1 and all(source.opening is not None for source in tables) or not tables

@@ -16,12 +16,13 @@ Place: TypeAlias = tuple[int, int, int]
 Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]
 
 
-def starts(unit: Unit, place: Place | None, index: int) -> Iterator[Unit]:
+def starts(unit: Unit, place: Place | None, index: int, layer: int) -> Iterator[Unit]:
     """A unit, and the forms of it to begin with where not all that it reads can be what an input sends, or where a
-    device is wrong at one `index` of the list of populations alone.
+    device is wrong at one `index` of the list of populations alone, or in one `layer` of those that have membranes.
     """
-    deep = index - 1 - len([source for source in unit.sources if source is not unit.fed])
-    for before in dict.fromkeys((0, max(0, deep), max(0, deep + 1))):  # or its source is the one that is wrong
+    others = len([source for source in unit.sources if source is not unit.fed])
+    depths = [at + more - others for at in (index - 1, layer) for more in (0, 1)]  # or its source is what is wrong
+    for before in dict.fromkeys((0, *(max(0, depth) for depth in depths))):
         as_deep = replace(unit, before=before)
         yield from apart(as_deep)
         yield as_deep
@@ -30,6 +31,8 @@ def starts(unit: Unit, place: Place | None, index: int) -> Iterator[Unit]:
         for placed in one_place(as_deep, *place[1:]) if place is not None else ():
             yield placed
             yield from flat(placed)
+    if unit.scope == "network" and not unit.relayed and any(source is not unit.fed for source in unit.sources):
+        yield from starts(replace(unit, relay=True), place, index, layer)  # a chip may have one bias a channel alone
 
 
 def ways(place: Place | None) -> Sequence[Smaller]:
