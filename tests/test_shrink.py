@@ -175,6 +175,43 @@ def test_what_needs_two_sources_keeps_them() -> None:
     assert [p.shape for p in small.net.populations] == 4 * [(1, 1, 1)]  # one of the two is the input
 
 
+def test_a_source_of_a_table_of_its_own_needs_no_map_of_biases() -> None:
+    """A device that takes one bias a channel, and is wrong where a spike is worth less than 0: a neuron behind one."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        if any(np.array(p.bias).ndim == 3 for p in net.integrating):
+            return False
+        below = [p.name for p in net.fs if (case.expected[p.name, "codes"] < 0).any()]
+        return any(q.source in below and q.weights.any() for q in net.projections)
+
+    rng = np.random.default_rng(6)
+    table = Table(T=[40, 20, 10], h=[40, 20, 10], d=[4, -9, 1])
+    net = Network(
+        [Input("in", (2, 4, 4), 4, 15), FS("a", (3, 4, 4), table, [5, 0, -3]), Readout("out", (2, 1, 1), [1, 2])],
+        [Conv2d("in", "a", rng.integers(-9, 10, (3, 2, 1, 1))), Conv2d("a", "out", rng.integers(-9, 10, (2, 3, 4, 4)))],
+    )
+    case = case_of(net, "network", "out", {("in", "codes"): rng.integers(0, 16, 32)})
+    (small,) = shrink([case], ("out", (0, 0, 0)), fails)
+    assert fails([small]) and [p.shape for p in small.net.populations] == 3 * [(1, 1, 1)]
+
+
+def test_a_layer_is_counted_without_pools() -> None:
+    """A device that is wrong in a dense of the third population with membranes alone, behind a pool: few neurons."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        third = [p.name for p in net.integrating[2:3] if any(q.weights.ndim == 2 for q in net.into(p.name).values())]
+        return any((case.expected[name, "opening"] > 9).any() for name in third)
+
+    rng = np.random.default_rng(7)
+    cases = (case_of(NET, "network", "out", {("in", "codes"): rng.integers(0, 32, 72)}) for _ in range(60))
+    case = next(case for case in cases if fails([case]))
+    at = int((case.expected["out", "opening"] > 9).argmax())
+    (small,) = shrink([case], ("out", (at, 0, 0)), fails)
+    assert fails([small]) and small.net.neurons <= 5
+
+
 def test_the_first_channel_behind_a_tile_is_enough() -> None:
     """A device that loses what is behind the last whole tile of eight channels: nine of them stay."""
     rng = np.random.default_rng(9)

@@ -94,6 +94,7 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"yours is that of {name}" if name.startswith("the neuron") else f"yours has {name}"
         text = f"yours is {name}" if name.startswith("without") else text
         yield taken(text, 2, column(name))
+    yield Change("yours has no spikes", 1.8, lambda part: 0 * part.right)
     for steps in PACKED:
         yield Change(f"yours is packed as one of {steps} steps, from its first on", 2, partial(_packed, steps))
     for bits, (words, of_channel) in product(STACKED, STACKS):
