@@ -183,7 +183,7 @@ def test_a_source_of_a_table_of_its_own_needs_no_map_of_biases() -> None:
         if any(np.array(p.bias).ndim == 3 for p in net.integrating) or any(p.shape[0] > 8 for p in net.populations):
             return False
         below = [p.name for p in net.fs if (case.expected[p.name, "codes"] < 0).any()]
-        return any(q.source in below and q.weights.any() for q in net.projections)
+        return any(q.source in below and q.target == "out" and q.weights.any() for q in net.projections)
 
     rng = np.random.default_rng(6)
     table = Table(T=[40, 20, 10], h=[40, 20, 10], d=[4, -9, 1])
