@@ -362,9 +362,9 @@ def test_what_one_row_rules_out_is_not_given(monkeypatch: pytest.MonkeyPatch) ->
                 ruled_out.add(change.text)
         return one_by_one(change, relation, wrong, count)
 
-    def counted(scene: Scene, p: Any, rule: Any, first: bool, together: bool) -> Any:
+    def counted(scene: Scene, *rest: Any) -> Any:
         made.append(scene)
-        return followed(scene, p, rule, first, together)
+        return followed(scene, *rest)
 
     followed = adding._added
     monkeypatch.setattr(search, "_misses", both)

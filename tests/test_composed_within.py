@@ -194,7 +194,7 @@ def test_the_chip_is_right_without_a_rule() -> None:
     [
         (
             Chip(sums_left),
-            "adds what projections before it left in accumulators of channels in 2 memories in turn",
+            "adds what projections before it left in accumulators, channels in 2 memories in turn",
         ),
         (
             Chip(membranes_left),

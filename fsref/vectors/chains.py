@@ -51,8 +51,6 @@ def chains() -> Iterator[Callable[[Room], Network]]:
             yield partial(large, sign=sign, bits=bits)
     yield meeting
     yield meeting_dense
-    for first in (True, False):
-        yield partial(grouped, narrow=first)
     for turn in range(4):
         for back in (False, True):
             yield partial(sharing, turn=turn, back=back)

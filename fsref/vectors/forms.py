@@ -19,7 +19,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
-from fsref.vectors.chains import allowed, chains
+from fsref.vectors.chains import allowed, chains, grouped
 from fsref.vectors.products import products
 from fsref.vectors.reaching import reaching
 from fsref.vectors.room import Room
@@ -358,6 +358,8 @@ def forms() -> Iterator[Form]:
     yield from chains()
     yield from products()
     yield from reaching()
+    for narrow in (True, False):
+        yield partial(grouped, narrow=narrow)
 
 
 def made(form: Form, room: Room) -> Network | None:

@@ -173,7 +173,7 @@ def _pitches() -> Iterator[tuple[str, float, Place]]:
     for words, axis in (("as many columns as rows", 2), ("as many rows as columns", 3)):
         yield f"weights are read as if kernels had {words}", 2.1, partial(_shaped, axis)
         text = f"weights of each output are read from its first on as if kernels had {words}"
-        yield text, 2.15, partial(_shaped_within, axis)
+        yield text, 2.3, partial(_shaped_within, axis)
     for size in SIZES:
         yield f"the address of a weight rises by {size} with each group", 2.3, partial(_grouped, size)
 

@@ -24,7 +24,7 @@ PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
 FACTS = 8  # conditions beside which facts of the network are tried, where projections deliver together
 APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
-SCENES = 3  # parts in which a change gives something that is wrong, where it says little
+SCENES = 2  # parts in which a change gives something that is wrong, where it says little
 SAID = 16  # rows that are wrong of which a change says something, or half of them
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
