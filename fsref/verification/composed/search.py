@@ -24,7 +24,7 @@ PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
 FACTS = 8  # conditions beside which facts of the network are tried, where projections deliver together
 APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
-SCENES = 2  # parts in which a change gives something that is wrong, where it says little
+SCENES = 8  # parts that are wrong, of which a change that says little has to give something in two
 SAID = 16  # rows that are wrong of which a change says something, or half of them
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
@@ -130,8 +130,8 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
         if whole > change.unsaid * count or whole + unsaid > max(change.unsaid * count, count - SAID):
             break
         found.append(miss)
-    few = min(SCENES, sum(bool(own.any()) for own in wrong))
-    return found if not count or (held and (2 * (whole + unsaid) <= count or scenes >= few)) else []
+    several = scenes > 1 or sum(bool(own.any()) for own in wrong) < SCENES
+    return found if not count or (held and (several or 2 * (whole + unsaid) <= count)) else []
 
 
 def _composed(relation: Relation, text: str, dear: float, unsaid: tuple[Scene, ...]) -> Composed:

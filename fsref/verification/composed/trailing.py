@@ -25,7 +25,7 @@ def trails_otherwise() -> Iterator[Change]:
         text = f"in yours a spike is delivered as from the neuron of the spike {word} it{within}"
         for end, kept in (("as from its own", True), ("not at all", False)):
             which = f"the {'last' if back else 'first'} {end}"
-            dear = 2 + 0.2 * back + 0.8 * (not kept)  # one is lost then
+            dear = 2 + 0.2 * back + (0.1 + 0.5 * back) * (not kept)  # or the first one is lost
             yield Change(f"{text}, {which}", dear, partial(_shifted, apart, back, kept))
     text = "in yours a spike is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, False))
