@@ -9,15 +9,14 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.placing import arranged
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part
-
-LANES = (1, 2, 4, 8)  # channels of which each has a latch
 
 
 def latches_otherwise() -> Iterator[Change]:
     """Trains of rows whose spikes are gathered in a latch, step by step and channel by channel."""
-    for n in LANES:
+    for n in IN_TURN:
         of = f", one of {n} that channels take in turn" if n > 1 else ""
         text = f"yours is ORed, step by step, with what the row before it left in its latch{of}"
         yield Change(text, 1.9 + n / 100, partial(_latched, n), unsaid=MOSTLY)

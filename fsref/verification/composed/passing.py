@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fsref.law.neuron import Ints
 from fsref.tables import Brief
 from fsref.verification.composed.delivering import Read, read_of, rows_of
-from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part, last_before
 
 MOST = 2**22  # products that are followed, of all images
 LANES = (1, 2, 4, 8, 16)  # products that are made at once
@@ -190,9 +190,7 @@ def _land(
     image = np.arange(len(amounts))[:, None]
     np.add.at(found, (image, owners), (own - 1) * amounts)
     if next_:
-        turn = np.arange(amounts.shape[1])
-        last = np.maximum.accumulate(np.where(some, turn, -1), axis=1)
-        before = np.concatenate([np.full((len(last), 1), -1), last[:, :-1]], axis=1)
+        before = last_before(some)
         comes = np.where(some & (before >= 0), np.take_along_axis(amounts, np.maximum(before, 0), axis=1), 0)
         np.add.at(found, (image, owners), comes)
         np.add.at(unknown, (image, owners), some & (before < 0))

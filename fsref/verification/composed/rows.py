@@ -11,13 +11,13 @@ import numpy as np
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.counters import Counter, by_counter, counters
 from fsref.verification.composed.placing import by_neuron
 from fsref.verification.composed.relation import UNSAID
 from fsref.verification.composed.where import Other, others
 from fsref.verification.scene import Scene
 
-LANES = (1, 2, 4, 8)  # channels whose neurons are run at once
 # T, h or d of a population by step and neuron, (K, C, H, W) or (K, C, 1, 1), UNSAID where it is not known what stands
 # there; None where they are its own.
 Rows: TypeAlias = Callable[[Scene, str, str], Ints | None]
@@ -62,10 +62,10 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     yield "channel 0", 2, partial(_of_channel, 0)
     yield "the last channel", 2, partial(_of_channel, -1)
     yield "the channel before, the first that of another population", 2.1, _channel_before
-    for n in LANES:
+    for n in IN_TURN:
         words = f"the channel {n} before, the first ones that of the last in the step before"
         yield words, 2.2 + n / 100, partial(_lane_before, n)
-    for n in LANES:
+    for n in IN_TURN:
         lane = f" in its lane, of {n} that channels take in turn" if n > 1 else ""
         words = f"the step before, in the first that of the last step of the neuron before{lane}"
         yield words, 2.15 + n / 100, partial(_neuron_before, n)
@@ -122,10 +122,7 @@ def _neuron_before(n: int, scene: Scene, name: str, which: str) -> Ints:
     own = own_rows(scene.net, name, which)
     shape = scene.net[name].shape
     found = np.broadcast_to(np.concatenate([own[-1:], own[:-1]]), (len(own), *shape)).copy()
-    last = (
-        np.concatenate([np.full((n, 1, 1), UNSAID), own[-1, :-n]]) if len(own[0]) > n else np.full_like(own[0], UNSAID)
-    )
-    found[0, :, 0, 0] = last[: shape[0], 0, 0]
+    found[0, :, 0, 0] = np.concatenate([np.full(n, UNSAID), own[-1, :, 0, 0]])[: shape[0]]
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.latching import latches_otherwise
 from fsref.verification.composed.placing import arranged, as_rows, told_elsewhere
@@ -38,7 +39,6 @@ APART: tuple[tuple[str, Callable[[tuple[int, ...]], int]], ...] = (  # neurons o
     *((f"every {n}th neuron before", lambda shape, n=n: n) for n in (4, 8, 16)),
 )
 HELD = (8, 16, 32, 64)  # neurons of a word that is not cleared
-LANES = (1, 2, 4, 8)  # channels that are made at once, each in a register of its own
 BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
 
 
@@ -181,7 +181,7 @@ def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     text = "yours adds what it told of the neuron before"
     yield Change(text, 1.9, partial(_running, False), unsaid=MOSTLY)
     yield Change(f"{text} in its channel", 1.8, partial(_running, True), unsaid=MOSTLY)
-    for n in LANES:
+    for n in IN_TURN:
         text = f"yours adds what it told of the channel {n} before"
         yield Change(text, 1.9, partial(_on_from, n), unsaid=MOSTLY)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)

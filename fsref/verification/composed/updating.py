@@ -14,12 +14,12 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Conv2d, Linear
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.placing import ALONE, CHANNELS
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, held
 from fsref.verification.scene import Scene
 
-LANES = (1, 2, 4, 8)  # memories of membranes in which channels lie in turn, each with an adder
 MOST = 2**15  # updates that are followed, of all images
 DEEP = (1, 2, 3)  # updates that are under way
 Memory: TypeAlias = dict[int, int]  # sums by address
@@ -56,7 +56,7 @@ Follows: TypeAlias = Callable[[Memory, Steps], None]  # what becomes of a memory
 
 def updates_otherwise() -> Iterator[Change]:
     """What becomes of membranes when updates follow one another."""
-    for lanes, (order, far, kind) in product(LANES, ORDERS):
+    for lanes, (order, far, kind) in product(IN_TURN, ORDERS):
         where = f", channels in {lanes} memories in turn" if lanes > 1 else ""
         for words, dear, follows in RULES:
             text = f"in yours {words}, step by step{order}{where}"
