@@ -196,6 +196,80 @@ def test_a_source_of_a_table_of_its_own_needs_no_map_of_biases() -> None:
     assert fails([small]) and [p.shape for p in small.net.populations] == 3 * [(1, 1, 1)]
 
 
+def test_sources_of_other_shapes_are_fed_by_one_input() -> None:
+    """A device of eight channels and windows of three that takes one bias for each channel, and is wrong where a map
+    and a smaller one meet, both of tables of their own: two sources of one neuron each stay.
+    """
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        windows = [q.kernel for q in net.projections if isinstance(q, Conv2d)]
+        maps = any(np.array(p.bias).ndim == 3 for p in net.integrating)
+        if maps or any(p.shape[0] > 8 for p in net.populations) or any(max(kernel) > 3 for kernel in windows):
+            return False
+        met = [p.name for p in net.fs if len(net.sources(p.name)) == 2]
+        sums = [[case.expected[q, "sums"] for q in net.into(name)] for name in met]
+        return any(bool(((a < 0) & (b < 0)).any()) for a, b in sums)
+
+    rng = np.random.default_rng(8)
+    table = Table(T=[40, 20, 10], h=[40, 20, 10], d=[4, -9, 1])
+    populations = [
+        Input("in", (2, 6, 6), 4, 15),
+        FS("a", (3, 6, 6), table, [5, 0, -3]),
+        FS("b", (3, 4, 4), table, [9, -8, 7]),
+        FS("met", (3, 4, 4), fs_relu(4, 3), [1, 2, 3]),
+        Readout("out", (1, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "a", rng.integers(-9, 10, (3, 2, 1, 1))),
+        Conv2d("in", "b", rng.integers(-9, 10, (3, 2, 3, 3))),
+        Conv2d("a", "met", rng.integers(-9, 10, (3, 3, 3, 3))),
+        Conv2d("b", "met", rng.integers(-9, 10, (3, 3, 1, 1))),
+        Dense("met", "out", rng.integers(-9, 10, (1, 48))),
+    ]
+    net = Network(populations, projections)
+    cases = (case_of(net, "network", "out", {("in", "codes"): rng.integers(0, 16, 72)}) for _ in range(20))
+    case = next(case for case in cases if fails([case]))
+    both = (case.expected["a->met", "sums"] < 0) & (case.expected["b->met", "sums"] < 0)
+    c, y, x = np.unravel_index(np.flatnonzero(both)[0], (3, 4, 4))
+    (small,) = shrink([case], ("met", (int(c), int(y), int(x))), fails)
+    assert fails([small]) and [p.neurons for p in small.net.populations[1:]] == [1, 1, 1, 1]
+
+
+def test_tables_and_windows_end_small() -> None:
+    """Of a neuron of any table behind a window with a stride and a dilation, wrong where it ties, no integer of a table
+    stays far from 0, and no stride or dilation beyond 1.
+    """
+
+    def wrong(cases: Sequence[Case]) -> tuple[str, tuple[int, int, int]] | None:
+        return first(cases[-1], device(cases[-1], fire=strictly))
+
+    rng = np.random.default_rng(11)
+    sent, tied = Table(T=[40, 20], h=[40, 20], d=[7, -9]), Table(T=[-427, 300, -51], h=[778, -90, 33], d=[4, -9, 6])
+    populations = [
+        Input("in", (2, 8, 8), 4, 15),
+        FS("a", (2, 8, 8), sent),
+        FS("tied", (2, 3, 3), tied, [-320, -400]),
+        Readout("out", (1, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "a", rng.integers(-9, 10, (2, 2, 1, 1))),
+        Conv2d("a", "tied", rng.integers(-9, 10, (2, 2, 2, 2)), (2, 2), dilation=(3, 2)),
+        Dense("tied", "out", rng.integers(-9, 10, (1, 18))),
+    ]
+    net = Network(populations, projections)
+    given = ({("a", "spikes"): rng.integers(0, 4, 128)} for _ in range(400))
+    case = next(case for one in given if wrong([case := case_of(net, "population", "tied", one)]))
+    at = wrong([case])
+    assert at is not None
+    (small,) = shrink([case], at, lambda cases: wrong(cases) is not None)
+    a, tied_one = small.net.fs
+    rows = [a.table.T, a.table.h, a.table.d, tied_one.table.T, tied_one.table.h, tied_one.table.d]
+    assert max(int(np.abs(one).max()) for one in rows) <= 2, small.net.fs
+    windows = [q for q in small.net.projections if isinstance(q, Conv2d)]
+    assert all(q.stride == (1, 1) and q.dilation == (1, 1) for q in windows)
+
+
 def test_a_layer_is_counted_without_pools() -> None:
     """A device that is wrong in a dense of the third population with membranes alone, behind a pool: few neurons."""
 

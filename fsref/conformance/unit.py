@@ -60,13 +60,15 @@ class Source(Brief):
         assert self.opening is not None, "unknown ones are left out"
         return self.table, self.opening[0]
 
-    @property
-    def relaying(self) -> Table:
-        """The table of a population that sends the trains that it is sent as codes in base two, each spike worth what
-        it is.
+    def sending(self, trains: Ints, steps: slice = slice(None)) -> Source:
+        """A source of other trains, of some of its steps, each spike worth what it is: its table makes them of codes in
+        base two.
         """
-        table = fs_relu(self.steps)
-        return table if self.table is None else Table(T=table.T, h=table.h, d=self.table.d)
+        if self.table is None:
+            return replace(self, steps=len(range(self.steps)[steps]), trains=trains, opening=None)
+        d = self.table.d[..., steps]
+        plain = fs_relu(d.shape[-1])
+        return replace(self, table=Table(T=plain.T, h=plain.h, d=d), steps=plain.steps, trains=trains, opening=trains)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,14 +129,15 @@ class Unit(Brief):
         weights = [q.weights.astype(np.int64) for q in self.projections]
         arrays = [*weights, *(source.trains for source in self.sources)]
         arrays += [array for array in (self.opening, self.bias) if array is not None]
-        arrays += [] if self.table is None else [self.table.T, self.table.h, self.table.d]
+        tables = [self.table, *(source.table for source in self.sources)]
+        arrays += [rows for table in tables if table is not None for rows in (table.T, table.h, table.d)]
         neurons = self.before + sum(source.trains[0].size for source in self.sources)
         places = sum(source.trains[0, 0].size for source in self.sources)
         padded = 0 if self.pool is None else sum(self.pool.padding)
         for q in self.projections:
             match q:
                 case Conv2d():
-                    padded += 1 + sum(q.padding)
+                    padded += sum((*q.padding, *q.stride, *q.dilation))
                 case Dense():
                     padded += int(q.pooled)
                 case Gate():
@@ -179,32 +182,33 @@ class Unit(Brief):
             first = Input(fed.name, fed.trains.shape[1:], fed.steps, 2**fed.steps - 1)
         elif self.relayed:
             steps = max(source.steps for source in self.sources)
-            channels = sum(source.trains.shape[1] for source in self.sources)
-            first = Input("input", (channels, *self.sources[0].trains.shape[2:]), steps, 2**steps - 1)
+            channels, rows, columns = zip(*(source.trains.shape[1:] for source in self.sources), strict=True)
+            first = Input("input", (sum(channels), max(rows), max(columns)), steps, 2**steps - 1)
         populations: list[Population] = [first]
         projections: list[Projection] = []
         for n in range(self.before):
             populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
-            projections.append(self._silent(first, populations[-1]))
+            projections.append(self._entering(first, populations[-1]))
         at = 0
         for source in self.sources:
             if source is fed:
                 continue
             shape = source.trains.shape[1:]
             if self.relayed:
-                populations.append(FS(source.name, shape, source.relaying))
-                weights = np.eye(shape[0], first.shape[0], at, dtype=np.int64)[:, :, None, None]
-                projections.append(Conv2d(first.name, source.name, weights))
+                populations.append(FS(source.name, shape, source.sending(source.trains).constant[0]))
+                projections.append(
+                    self._entering(first, populations[-1], np.eye(shape[0], first.shape[0], at, np.int64))
+                )
                 at += shape[0]
                 continue
             table, bias = source.constant if self.scope == "network" else (source.table or fs_relu(source.steps), None)
             populations.append(FS(source.name, shape, table, bias))  # type: ignore[arg-type]  # None is all zeros
-            projections.append(self._silent(first, populations[-1]))
+            projections.append(self._entering(first, populations[-1]))
         p = self.population
         populations.append(p)
         projections += self.projections
         if self.opening is not None:
-            projections.append(self._silent(first, p))
+            projections.append(self._entering(first, p))
         if self.steps:
             populations.append(Readout(LOGITS, (1, 1, 1)))
             ones = np.ones((1, *self.shape), np.int64)
@@ -213,22 +217,24 @@ class Unit(Brief):
             )
         return Network(populations, projections)
 
-    def _silent(self, source: Population, target: Population) -> Projection:
-        """A projection of zeros, so that the target has one into it (NET-4)."""
+    def _entering(self, source: Population, target: Population, passed: Ints | int = 0) -> Projection:
+        """A projection of zeros, so that the target has one into it (NET-4); or one that passes on the channels of the
+        source that are 1 in `passed`, (channels of the target, of the source), from its first rows and columns on.
+        """
         if self.dense and target.shape[1:] == (1, 1):
-            return Dense(source.name, target.name, np.zeros((target.shape[0], source.neurons), np.int64))
+            dense = np.zeros((target.shape[0], *source.shape), np.int64)
+            dense[..., 0, 0] = passed
+            return Dense(source.name, target.name, dense.reshape(target.shape[0], -1))
         kernel = [max(1, a - b + 1) for a, b in zip(source.shape[1:], target.shape[1:], strict=True)]
         bottom, right = (max(0, b - a) for a, b in zip(source.shape[1:], target.shape[1:], strict=True))
         weights = np.zeros((target.shape[0], source.shape[0], *kernel), np.int64)
+        weights[..., 0, 0] = passed
         return Conv2d(source.name, target.name, weights, padding=(0, 0, bottom, right))
 
     @property
     def possible(self) -> bool:
         """Whether the scope can give what the unit reads."""
-        if self.relayed:
-            flat = {source.trains.shape[2:] for source in self.sources}
-            return len(flat) == 1
-        if self.scope == "network":
+        if self.scope == "network" and not self.relayed:
             tables = [source for source in self.sources if source.table is not None]
             return self.runs == 1 and all(source.opening is not None for source in tables) or not tables
         return self.scope != "projection" or len(self.projections) == 1
@@ -254,7 +260,13 @@ class Unit(Brief):
         if self.fed is not None:
             codes = trains[self.fed.name]
         elif self.relayed:
-            codes = np.concatenate(list(trains.values()))
+            codes = np.zeros(net.input.shape, np.int64)
+            at = 0
+            for source in self.sources:
+                _, channels, height, width = source.trains.shape
+                codes[at : at + channels, :height, :width] = source.trains[run]
+                at += channels
+            codes = codes.reshape(-1)
         return {(net.input.name, "codes"): codes}
 
 

@@ -31,6 +31,7 @@ def starts(unit: Unit, place: Place | None, index: int, layer: int) -> Iterator[
         for placed in one_place(as_deep, *place[1:]) if place is not None else ():
             yield placed
             yield from flat(placed)
+        yield from flat(as_deep)
     if unit.scope == "network" and not unit.relayed and any(source is not unit.fed for source in unit.sources):
         yield from starts(replace(unit, relay=True), place, index, layer)  # a chip may have one bias a channel alone
 
