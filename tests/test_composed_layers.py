@@ -103,6 +103,23 @@ class Layers:
         return np.array(found)
 
 
+class LateWorth(Layers):
+    """A chip whose spikes into the population of a number are worth d of the spike before, the first of one into
+    another population.
+    """
+
+    kept = 0
+
+    def sums(self, net: Network, q: Any, number: int, spikes: Mapping[str, Any], worth: Mapping[str, Any]) -> Any:
+        d, here = worth[q.source].copy(), np.nonzero(spikes[q.source])
+        if len(here[0]):
+            late = [self.kept, *d[here][:-1]]
+            self.kept = d[here][-1]
+            if net.populations[self.number].name == q.target:
+                d[here] = late
+        return super().sums(net, q, number, spikes, {**worth, q.source: d})
+
+
 def ringed(y: int, x: int, oy: int, q: Any, height: int, width: int) -> tuple[int, int]:
     """Behind the last row stands what was written there last."""
     spans = (q.weights.shape[2] - 1) * q.dilation[0] + 1
@@ -188,6 +205,7 @@ MISTAKES: dict[str, tuple[Layers, str]] = {
     "or": (Layers(3, code=partial(np.bitwise_or.reduce, axis=0)), "yours is the OR of d"),
     "unsigned": (Layers(0, weights=unsigned), "a weight of inputs 7, 15, ... has 8 bits without a sign"),
     "signed": (Layers(2, passed=signed), "a word of 8 neurons whose last one"),
+    "worth": (LateWorth(2), "the first that of what came before, in population 2"),  # as little is said of others
     "scanned": (Layers(0, passed=scanned), "a spike behind an empty word of 8 neurons of its step is lost"),
 }
 

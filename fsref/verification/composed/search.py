@@ -26,6 +26,7 @@ APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
 SCENES = 8  # parts that are wrong, of which a change that says little has to give something in two
 SAID = 16  # rows that are wrong of which a change says something, or half of them
+QUIET, AGAINST = 4, 3.0  # rows of a layer that is right of which nothing is said, and how dear it is that all are such
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
 
@@ -52,21 +53,23 @@ def fitting(relation: Relation) -> list[Composed]:
     for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
             break  # no shorter words come
-        misses = _misses(change, relation, wrong, count)
+        misses, quiet = _misses(change, relation, wrong, count)
         unsaid = tuple(part.scene for part, miss in zip(relation.parts, misses, strict=False) if miss is None)
         if len(misses) < len(wrong):
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
-        if known is None and (relation.merged or any(miss.any() for miss in missed)):
+        against = _against(relation, quiet, ())
+        if known is None and (relation.merged or against or any(miss.any() for miss in missed)):
             known = list(conditions(_rows(relation, wrong)))
-        chosen: Iterator[tuple[Condition, ...]] = iter([()])
+        chosen: Iterable[tuple[Condition, ...]] = [(), *((each,) for each in known or () if each.dear < against)]
         if any(miss.any() for miss in missed):
             parted += 1
             chosen = _parting(known or [], relation, missed, count, change.dear, parted)
         for here, more in _where_merged(change, chosen, known or [], relation):
             words, dear = ", ".join((change.text, *(each.text for each in here))), sum(each.dear for each in here)
-            found.append(_composed(relation, words, change.dear + dear, unsaid + more))
-            best = min(best, change.dear + dear)
+            dear += change.dear + _against(relation, quiet, here)
+            found.append(_composed(relation, words, dear, unsaid + more))
+            best = min(best, dear)
     if count and not found and relation.two:
         for both in halves(relation, changes):
             if (apart := _apart_from(relation, [(own, [where]) for own, where in both])) is not None:
@@ -105,11 +108,30 @@ def _both(relation: Relation, first: Half, second: Half, unsaid: tuple[Scene, ..
     return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), unsaid)
 
 
-def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: int) -> list[Mask | None]:
+def _against(relation: Relation, quiet: Sequence[Mask], here: Sequence[Condition]) -> float:
+    """How dear it is that conditions hold in layers that are right, of whose rows a change leaves these `quiet`: the
+    more of them there are beside those that are wrong, the more it may be done elsewhere alone.
+    """
+    if not any(own.any() for own in quiet):
+        return 0
+    rows = _rows(relation, [*quiet])
+    layer = rows["facts"]["layer"]
+    held = np.logical_and.reduce([layer >= 0, *(each.holds(rows) for each in here)])
+    layers, counts = np.unique(layer[held], return_counts=True)
+    wrong = np.unique(np.concatenate([part.facts["layer"][part.wrong] for part in relation.parts]))
+    right = int((~np.isin(layers, wrong) & (counts >= QUIET)).sum())
+    return AGAINST * right / (right + len(wrong))
+
+
+def _misses(
+    change: Change, relation: Relation, wrong: Sequence[Mask], count: int
+) -> tuple[list[Mask | None], list[Mask]]:
     """The rows of each part that a change does not give, None where it says nothing; up to a part where it does not
-    give what is wrong, or by which it says too little of the `count` rows that are in all.
+    give what is wrong, or by which it says too little of the `count` rows that are in all. Beside them the rows of the
+    parts that are right of which it does not say what they are.
     """
     found: list[Mask | None] = []
+    quiet: list[Mask] = []
     whole, unsaid, held, scenes = 0, 0, 0, 0
     for part, own in zip(relation.parts, wrong, strict=True):
         if change.ruled_out(part):
@@ -130,8 +152,10 @@ def _misses(change: Change, relation: Relation, wrong: Sequence[Mask], count: in
         if whole > change.unsaid * count or whole + unsaid > max(change.unsaid * count, count - SAID):
             break
         found.append(miss)
+        silent = result is not None and not own.any()
+        quiet.append((result == UNSAID) & (part.right != 0) if silent else own & False)
     several = scenes > 1 or sum(bool(own.any()) for own in wrong) < SCENES
-    return found if not count or (held and (several or 2 * (whole + unsaid) <= count)) else []
+    return (found, quiet) if not count or (held and (several or 2 * (whole + unsaid) <= count)) else ([], [])
 
 
 def _composed(relation: Relation, text: str, dear: float, unsaid: tuple[Scene, ...]) -> Composed:
