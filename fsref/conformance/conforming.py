@@ -39,9 +39,7 @@ REPLY = 10.0  # seconds of a reply,
 START = 30.0  # and of a start and its greeting, a simulator's, unless it is said
 LONGEST = 3_600.0  # seconds that either may take
 MOST_EXAMPLES = 100_000
-STANDS = Hint(
-    KIND, "answers follow from the case alone: yours are others behind other cases, something stands there still"
-)
+STANDS = "yours are others behind other cases, something stands there still"
 ENOUGH, FURTHER = 48, range(1, 6)  # cases that differ, and turns of networks asked for more of them
 PROBED = 8  # networks that are asked for images of few spikes
 
@@ -163,7 +161,8 @@ def _driven(
         behind = not alone and len(before) > 1 and not first.case.protocol
         others = evidence.others(first) if alone else before[:-1] or before
         if not hints.explained and (behind or otherwise(drive, first.case, others)):
-            hints = replace(hints, hints=(*hints.hints, STANDS))
+            law = hints.observed.partition(": ")[0] or "answers follow from the case alone"
+            hints = replace(hints, hints=(*hints.hints, Hint(KIND, f"{law}: {STANDS}")))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 

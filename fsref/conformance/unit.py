@@ -168,6 +168,11 @@ class Unit(Brief):
         return next((source for source in self.sources if source.table is None), None)
 
     @property
+    def depth(self) -> int:
+        """How many populations stand before it, but the input."""
+        return self.before + len([source for source in self.sources if source is not self.fed])
+
+    @property
     def relayed(self) -> bool:
         """Whether each source passes on what an input sends it, of a device that feeds itself: where it is to, and of
         several in more runs than one.

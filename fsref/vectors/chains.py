@@ -21,7 +21,7 @@ WINDOWS: tuple[tuple[Window, Pair, int], ...] = (  # of a chain, each with its d
     (((3, 2), (1, 2), (2, 1, 3, 0)), (2, 1), 6),
     (((2, 3), (2, 1), (1, 2, 0, 3)), (1, 2), 10),
     (((3, 2), (1, 2), (3, 0, 2, 2)), (2, 3), 6),
-    (((5, 1), (3, 1), (2, 0, 1, 3)), (1, 1), 12),
+    (((5, 1), (3, 1), (3, 0, 4, 2)), (1, 1), 12),
     (((2, 4), (1, 3), (0, 3, 2, 1)), (2, 1), 9),
 )
 TABLES, DENSE = 5, 3  # kinds of tables; and how many of the chains have no weights of 0 one behind the other

@@ -325,7 +325,7 @@ def forms() -> Iterator[Form]:
     yield cancelling
     yield offset
     yield partial(conv, size=(2, 9, 8), channels=5, kernel=(5, 7), padding=(3, 4, 1, 2), table=(5, 77))
-    yield partial(conv, size=(6, 8, 9), channels=9, kernel=(3, 2), stride=(3, 2), padding=(0, 3, 2, 1), groups=3)
+    yield partial(conv, size=(6, 8, 9), channels=9, kernel=(3, 2), stride=(3, 2), padding=(1, 0, 3, 2), groups=3)
     yield partial(dense, steps=6, theta=21, first=5, size=(23, 1, 3), neurons=45)
     for steps in (1, 8, 16, 2, 3, 10, 5, 12, 6, 7, 9, 11, 13, 14, 15):
         theta = THETAS[steps % len(THETAS)]

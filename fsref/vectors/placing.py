@@ -104,7 +104,7 @@ def biased(net: Network, p: FS | Readout, wanted: Ints, room: Room, turn: int) -
     size = rows.shape[1]
     whole = size > 1 and room.chip.bias_map and room.draws.count % 2 == 0
     bias = rows.reshape(p.shape) if whole else rows[n, (n + turn) % size]
-    if net.name.startswith(CHAIN):  # a bias of 0 may be one that is not loaded
+    if net.name.startswith(CHAIN) and len(net.into(p.name)) == 1:  # a bias of 0 may be one that is not loaded
         bias[(room.draws.count + 3) % CHANNELS :: CHANNELS] = 0
     made = replace(p, bias=bias)
     return Network([made if q is p else q for q in net.populations], net.projections, net.name)

@@ -41,7 +41,7 @@ def fewer_channels(unit: Unit, own: int | None) -> Iterator[Unit]:
 
 def _of_channels(unit: Unit, kept: Sequence[int]) -> Iterator[Unit]:
     """Some channels of the population, of those it has; of a max-pool and a gate, and of a group that has none left, of
-    the source, too. Nothing where that is all, and where of some groups more is left than of others.
+    the source, too. Nothing where that is all. Where of some groups more is left than of others they are one.
     """
     count = unit.shape[0]
     some = np.array(sorted({c for c in kept if 0 <= c < count}))
@@ -67,10 +67,11 @@ def _of_channels(unit: Unit, kept: Sequence[int]) -> Iterator[Unit]:
             case Conv2d() if q.groups > 1:
                 groups, sizes = np.unique(some // (count // q.groups), return_counts=True)
                 if len(set(sizes.tolist())) > 1 or readers(unit, by_name[q.source]) > 1:
-                    return
-                read = _of_groups(groups, q.weights.shape[1], range(q.weights.shape[1]))
-                by_name[q.source] = _channels_of(by_name[q.source], read)
-                own = replace(q, weights=q.weights[some], groups=len(groups))
+                    own = replace(q, weights=_of_all_inputs(q)[some], groups=1)
+                else:
+                    read = _of_groups(groups, q.weights.shape[1], range(q.weights.shape[1]))
+                    by_name[q.source] = _channels_of(by_name[q.source], read)
+                    own = replace(q, weights=q.weights[some], groups=len(groups))
             case Gate():
                 if any(readers(unit, by_name[name]) > 1 for name in q.sources):
                     return
@@ -81,6 +82,15 @@ def _of_channels(unit: Unit, kept: Sequence[int]) -> Iterator[Unit]:
                 assert_never(q)
         projections.append(own)
     yield replace(less, projections=tuple(projections), sources=tuple(by_name.values()))
+
+
+def _of_all_inputs(q: Conv2d) -> Ints:
+    """The weights of a conv2d of groups as of one group: 0 where a channel is not of its own."""
+    outputs, inputs, *kernel = q.weights.shape
+    weights = np.zeros((q.groups, outputs // q.groups, q.groups, inputs, *kernel), np.int64)
+    each = np.arange(q.groups)
+    weights[each, :, each] = q.weights.reshape(q.groups, -1, inputs, *kernel)
+    return weights.reshape(outputs, q.groups * inputs, *kernel)
 
 
 def _of_groups(groups: Ints, size: int, some: Sequence[int]) -> Ints:
@@ -94,7 +104,9 @@ def _channels_of(source: Source, some: Ints) -> Source:
 
 
 def flat(unit: Unit) -> Iterator[Unit]:
-    """Sources without rows and columns: a conv2d of one window, or a pooled dense, as the dense that it is."""
+    """Sources without rows and columns: a conv2d of one window, or a pooled dense, as the dense that it is, or as a
+    conv2d of one place.
+    """
     if unit.shape[1:] != (1, 1) or not unit.projections or any(getattr(q, "groups", 1) > 1 for q in unit.projections):
         return
     shapes = {source.name: source.trains.shape[1:] for source in unit.sources}
@@ -121,6 +133,10 @@ def flat(unit: Unit) -> Iterator[Unit]:
         some = np.repeat(np.arange(channels), height * width)
         sources.append(_flat_of(source, some))
     yield replace(unit, projections=tuple(projections), sources=tuple(sources))
+    windows = (
+        Conv2d(q.source, q.target, q.weights[:, :, None, None]) if q.weights.ndim == 2 else q for q in projections
+    )
+    yield replace(unit, projections=tuple(windows), sources=tuple(sources))
 
 
 def _flat_of(source: Source, some: Ints) -> Source:

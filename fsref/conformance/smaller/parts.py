@@ -68,7 +68,9 @@ def apart(unit: Unit) -> Iterator[Unit]:
 
 
 def fewer_projections(unit: Unit) -> Iterator[Unit]:
-    """One of several projections alone, or all but one, without the sources that nothing reads then."""
+    """One of several projections alone, or all but one, without the sources that nothing reads then; as deep as it was,
+    too.
+    """
     count = len(unit.projections)
     alone = [[n] for n in range(count)] if count > 1 else []
     for kept in alone + [[n for n in range(count) if n != out] for out in range(count if count > 2 else 0)]:
@@ -76,6 +78,8 @@ def fewer_projections(unit: Unit) -> Iterator[Unit]:
         read = {name for q in left for name in q.sources}
         less = replace(unit, projections=left, sources=tuple(s for s in unit.sources if s.name in read))
         yield from held(unit, less)
+        if less.depth < unit.depth:  # of a device that is wrong in one layer alone
+            yield from held(unit, replace(less, before=unit.depth - less.depth + less.before))
 
 
 def fewer_before(unit: Unit) -> Iterator[Unit]:

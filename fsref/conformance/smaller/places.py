@@ -20,15 +20,38 @@ def one_place(unit: Unit, y: int, x: int) -> Iterator[Unit]:
     yield from _of_places(unit, (y, x), (y, x))
 
 
+def of_whole_sources(unit: Unit, y: int, x: int) -> Iterator[Unit]:
+    """One place of the population, all of its channels, each window of it one of all places of its source, which others
+    may read, too.
+    """
+    shapes = {source.name: source.trains.shape[2:] for source in unit.sources}
+    projections: list[Conv2d] = []
+    for q in unit.projections:
+        if not isinstance(q, Conv2d):  # the others have no windows
+            return
+        weights = np.zeros((*q.weights.shape[:2], *shapes[q.source]), np.int64)
+        for r, c in np.ndindex(q.kernel):
+            row = y * q.stride[0] - q.padding[0] + r * q.dilation[0]
+            column = x * q.stride[1] - q.padding[1] + c * q.dilation[1]
+            if 0 <= row < weights.shape[2] and 0 <= column < weights.shape[3]:
+                weights[:, :, row, column] = q.weights[:, :, r, c]
+        projections.append(Conv2d(q.source, q.target, weights, groups=q.groups))
+    if projections and unit.shape[1:] != (1, 1):
+        bias = np.broadcast_to(unit.bias_map, unit.shape)[:, y : y + 1, x : x + 1]
+        yield replace(unit, shape=(unit.shape[0], 1, 1), bias=bias, projections=tuple(projections))
+
+
 def fewer_places(unit: Unit, place: Pair | None) -> Iterator[Unit]:
-    """Some rows and columns of the population, and the part of each source that they read: those from `place` to an
-    end, each place alone where that is not known; then without halves of them, quarters, at last the outermost.
+    """Some rows and columns of the population, and the part of each source that they read, or all of it: those from
+    `place` to an end, each place alone where that is not known; then without halves of them, quarters, at last the
+    outermost.
     """
     height, width = unit.shape[1:]
     if place is None:
         for y, x in np.ndindex(height, width):
             yield from one_place(unit, y, x)
     else:
+        yield from of_whole_sources(unit, *place)
         ends = [[(at, at), (0, at), (at, n - 1), (0, n - 1)] for at, n in zip(place, (height, width), strict=True)]
         for (top, bottom), (left, right) in sorted(product(*ends), key=lambda e: np.prod([b - a + 1 for a, b in e])):
             yield from _of_places(unit, (top, left), (bottom, right))
@@ -104,6 +127,20 @@ def _cut(size: int, windows: Pair, before: int, kernel: int, stride: int, dilati
     first = windows[0] * stride - before
     last = windows[1] * stride - before + (kernel - 1) * dilation
     return max(0, -first), max(0, last - (size - 1)), slice(max(0, first), max(0, min(size - 1, last) + 1))
+
+
+def fewer_shared_rows(unit: Unit) -> Iterator[Unit]:
+    """Without some rows or columns of a source all of which each of several windows reads, and without their taps."""
+    for source, axis in product(unit.sources, (0, 1)):
+        own = {n: q for n, q in enumerate(unit.projections) if source.name in q.sources}
+        windows = {n: q for n, q in own.items() if isinstance(q, Conv2d) and q.kernel == source.trains.shape[2:]}
+        if len(own) < 2 or len(windows) < len(own) or any(any(q.padding) for q in windows.values()):
+            continue
+        for some in leaving(source.trains.shape[2 + axis]):
+            less = {n: replace(q, weights=np.take(q.weights, some, 2 + axis)) for n, q in windows.items()}
+            projections = tuple(less.get(n, q) for n, q in enumerate(unit.projections))
+            sources = tuple(_taken(s, np.array(some), axis) if s is source else s for s in unit.sources)
+            yield from held(unit, replace(unit, sources=sources, projections=projections))
 
 
 def fewer_rows(unit: Unit) -> Iterator[Unit]:

@@ -9,7 +9,14 @@ from typing import TypeAlias
 from fsref.conformance.smaller.channels import fewer_channels, fewer_inputs, flat
 from fsref.conformance.smaller.integers import fewer_steps, smaller_integers, smaller_thresholds
 from fsref.conformance.smaller.parts import apart, fewer_before, fewer_projections, fewer_runs
-from fsref.conformance.smaller.places import fewer_places, fewer_rows, fewer_taps, one_place
+from fsref.conformance.smaller.places import (
+    fewer_places,
+    fewer_rows,
+    fewer_shared_rows,
+    fewer_taps,
+    of_whole_sources,
+    one_place,
+)
 from fsref.conformance.unit import Unit
 
 Place: TypeAlias = tuple[int, int, int]
@@ -20,18 +27,16 @@ def starts(unit: Unit, place: Place | None, index: int, layer: int) -> Iterator[
     """A unit, and the forms of it to begin with where not all that it reads can be what an input sends, or where a
     device is wrong at one `index` of the list of populations alone, or in one `layer` of those that have membranes.
     """
-    others = len([source for source in unit.sources if source is not unit.fed])
-    depths = [at + more - others for at in (index - 1, layer) for more in (0, 1)]  # or its source is what is wrong
-    for before in dict.fromkeys((0, *(max(0, depth) for depth in depths))):
-        as_deep = replace(unit, before=before)
-        yield from apart(as_deep)
-        yield as_deep
-        yield from fewer_runs(as_deep)
-        yield from fewer_projections(as_deep)
-        for placed in one_place(as_deep, *place[1:]) if place is not None else ():
-            yield placed
-            yield from flat(placed)
-        yield from flat(as_deep)
+    for form in (*apart(unit), unit, *fewer_runs(unit), *fewer_projections(unit)):
+        depths = [at + more - form.depth for at in (index - 1, layer) for more in (0, 1)]  # or its source is wrong
+        for before in dict.fromkeys((0, *(max(0, depth) for depth in depths))):
+            as_deep = replace(form, before=before)
+            yield as_deep
+            _, y, x = (0, 0, 0) if place is None else place
+            for placed in (*one_place(as_deep, y, x), *of_whole_sources(as_deep, y, x)) if place is not None else ():
+                yield placed
+                yield from flat(placed)
+            yield from flat(as_deep)
     if unit.scope == "network" and not unit.relayed and any(source is not unit.fed for source in unit.sources):
         yield from starts(replace(unit, relay=True), place, index, layer)  # a chip may have one bias a channel alone
 
@@ -50,6 +55,7 @@ def ways(place: Place | None) -> Sequence[Smaller]:
         flat,
         fewer_inputs,
         fewer_rows,
+        fewer_shared_rows,
         fewer_taps,
         fewer_steps,
         smaller_thresholds,

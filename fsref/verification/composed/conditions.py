@@ -18,7 +18,9 @@ MODULI = (4, 8)  # of places, beside 2,
 LARGER = (3, 16, 32)  # and of large ones
 STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
 APART = 0.7  # by how much dearer it is that a difference has a sign
-STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one: much depends on it
+STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one: much depends on it,
+PARITY = ("odd", "even")  # but on whether it is odd little does
+LAYER_NEARER = -0.1  # by how much dearer than other places in a load a layer is
 FARTHER = 0.4  # by how much dearer that other facts are values
 NEARER = {  # and so of what is often built apart
     "in a readout": -0.6,
@@ -55,11 +57,13 @@ def conditions(rows: Rows) -> Iterator[Condition]:
             more = NEARER.get(name, 0)
             yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_flag("facts", name, values))
         elif name in IN_THE_LOAD:
-            yield from (replace(each, fact=True) for each in _of_turn(name, values, "facts"))
+            more = LAYER_NEARER if name == "layer" else 0
+            yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_turn(name, values, "facts"))
         elif name != "K" or values.all():  # that of a readout is no number of steps
-            more = STEPS_NEARER if name == "K" else FARTHER
             found = (each for each in _of_value(name, values, "facts") if each.text not in NO_READOUT)
-            yield from (replace(each, dear=each.dear + more, fact=True) for each in found)
+            for each in found:
+                more = STEPS_NEARER if name == "K" and not each.text.endswith(PARITY) else FARTHER
+                yield replace(each, dear=each.dear + more, fact=True)
 
 
 def _of_flag(kind: str, name: str, values: NDArray[Any]) -> Iterator[Condition]:
@@ -121,6 +125,9 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
         yield Condition(word, 2 if end == 1 else 2.8, there(lambda v: v >= end))
     if far == 0 < low and not (values % 2).any():
         yield Condition(f"in the last {name} of an odd number", 1.9, partial(_behind, name, 2))
+    for n in MODULI:
+        if 1 < far < n:
+            yield Condition(f"in the last {n} {name}s", 2.4, there(lambda v, n=n: v < n))
     for n in (*MODULI, *LARGER[1:]):
         if (values >= (values + ends + 1) // n * n).all():
             yield Condition(f"in {name}s behind the last group of {n}", 2.4, partial(_behind, name, n))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from math import log2
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -13,26 +13,41 @@ from fsref.tables import plural
 from fsref.verification.composed.inputs import Wrong, wrong_of
 from fsref.verification.composed.kinds import KINDS, Kind
 from fsref.verification.composed.relation import Relation
+from fsref.verification.composed.resets import RESETS, Reset, resets_of
 
-RULES = ("PROJ-1", "NET-6")  # of what projections deliver, and of the bias and all sums
+RULES, RESET = ("PROJ-1", "NET-6"), "FS-3"  # of what projections deliver, and of the bias and all sums; of resets
 FEW, NEAR = 4, 32  # integers on either side of what a sum is off by, as near to it as its additions allow
 LEAST, SHARE = 4, 20  # sums that a kind is held against, and one of so many that are wrong
 SURE, DEAR = 30.0, 4.0  # bits that a kind has to have, and that dear words take away
+MISSES, MISSED = 3, 3.0  # one of so many may be another mistake, and the bits that it takes away
 WRAPS, TURNS = range(9, 33), 4  # bits of what wraps on the way, and how often it does
 ENDS = range(8, 41)  # bits of what saturates on the way
 CARRIES = range(4, 25)  # bits into which a carry may be lost
 Chance: TypeAlias = Callable[[Wrong], float | None]  # of an integer to be given, 0 where a sum is not, None unsaid
+Held: TypeAlias = tuple[bool, float, str, int, int]  # all, bits, words, how many that are wrong, and of how many
+One = TypeVar("One", Wrong, Reset)
 
 
 def likely(relation: Relation) -> str:
-    """The kind of mistake of which every wrong sum that it says something of is, in words; "" where none is likely."""
+    """The kind of mistake of which every wrong sum, or membrane behind a reset, that it says something of is, or two
+    of three, in words; "" where none is likely.
+    """
+    if relation.rule == RESET:
+        resets = resets_of(relation)
+        return _told(relation, "membrane", "", (_held(resets, *kind) for kind in RESETS))
     wrong = wrong_of(relation) if relation.rule in RULES else []
-    found = [(bits, text, count) for text, dear, chance in _kinds() for bits, count in _held(wrong, chance, dear)]
+    return _told(relation, "sum", " of few spikes", (_held(wrong, *kind) for kind in _kinds()))
+
+
+def _told(relation: Relation, what: str, which: str, held: Iterable[Held | None]) -> str:
+    """The kind for which most bits are said, in words, one of all before one of most; "" of none."""
+    found = [one for one in held if one is not None]
     if not found:
         return ""
-    _, text, count = max(found)
-    held = f"{plural(count, 'wrong sum')} of few spikes" if count < relation.wrong else plural(count, "wrong sum")
-    return f"{relation.says}: in yours {text}, as far as {held} tell; which, nothing does [{relation.rule}]"
+    _, _, text, given, count = max(found)
+    wrong = f"wrong {what}" if given == count else f"of {plural(count, f'wrong {what}')}"
+    said = (plural(count, wrong) if given == count else f"{given} {wrong}") + which * (count < relation.wrong)
+    return f"{relation.says}: in yours {text}, as far as {said} tell; which, nothing does [{relation.rule}]"
 
 
 def _kinds() -> Iterator[tuple[str, float, Chance]]:
@@ -50,19 +65,18 @@ def _kinds() -> Iterator[tuple[str, float, Chance]]:
         yield text, 1, partial(_carries, 1, bits)
 
 
-def _held(wrong: Sequence[Wrong], chance: Chance, dear: float) -> Iterator[tuple[float, int]]:
-    """How many bits the sums that a kind gives say for it, and how many there are; nothing where it does not give one,
-    or they say too little.
+def _held(wrong: Sequence[One], text: str, dear: float, chance: Callable[[One], float | None]) -> Held | None:
+    """Whether a kind gives all that is wrong, how many bits this says for it, its words, how many it gives, and of how
+    many it says something; None where it does not give most, or they say too little.
     """
-    bits, count = -DEAR * dear, 0
-    for one in wrong:
-        own = chance(one)
-        if own == 0:
-            return
-        if own is not None:
-            bits, count = bits - log2(own), count + 1
-    if bits >= SURE and count >= LEAST and count * SHARE >= len(wrong):
-        yield bits, count
+    said = [own for own in map(chance, wrong) if own is not None]
+    given = [own for own in said if own]
+    some = len(said) - len(given)
+    if some * MISSES > len(said):
+        return None
+    bits = -DEAR * dear - sum(map(log2, given)) - some * MISSED
+    enough = bits >= SURE and len(given) >= LEAST and len(said) * SHARE >= len(wrong)
+    return (not some, bits, text, len(given), len(said)) if enough else None
 
 
 def _among(kind: Kind, wrong: Wrong) -> float | None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints, is_binary
-from fsref.law.populations import FS
+from fsref.law.populations import FS, Shape
 from fsref.tables import Brief
+from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import as_rows, elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
@@ -200,19 +201,33 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
-    return _flags_before(scene, own) | {
-        "where it fired in the step before": last > 0,
-        "where v was not below T in the step before": risen > 0,
-        "where it fired before": so_far > 0,
-        "where it fired in all steps before": (so_far == steps) & (steps > 0),
-        "where the neuron before fires": beside > 0,
-        "where the next neuron fires": behind > 0,
-        "where it fired two steps before": earlier > 0,
-        "where it fired in the first step": np.broadcast_to(own.fired[:, :1], own.fired.shape) & (steps > 0),
-        "where T is 0 or less": own.T <= 0,
-        "where T is not h": own.T != own.h,
-        "where no spike arrives at any neuron": silent,
-    }
+    return (
+        _flags_before(scene, own)
+        | {
+            "where it fired in the step before": last > 0,
+            "where v was not below T in the step before": risen > 0,
+            "where it fired before": so_far > 0,
+            "where it fired in all steps before": (so_far == steps) & (steps > 0),
+            "where the neuron before fires": beside > 0,
+            "where the next neuron fires": behind > 0,
+            "where it fired two steps before": earlier > 0,
+            "where it fired in the first step": np.broadcast_to(own.fired[:, :1], own.fired.shape) & (steps > 0),
+            "where T is 0 or less": own.T <= 0,
+            "where T is not h": own.T != own.h,
+            "where no spike arrives at any neuron": silent,
+        }
+        | {
+            f"where no other neuron lies in its memory, of {n} that channels take in turn": alone(p.shape, n)
+            for n in IN_TURN[1:]
+        }
+    )
+
+
+def alone(shape: Shape, n: int) -> Mask:
+    """Of which neurons (C, 1, 1) no other lies in the same of so many memories that channels take in turn."""
+    c = np.arange(shape[0])[:, None, None]
+    found: Mask = (c < n) & (c + n >= shape[0]) & (shape[1] * shape[2] == 1)
+    return found
 
 
 def _flags_before(scene: Scene, own: Neurons) -> dict[str, Any]:

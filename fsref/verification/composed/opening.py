@@ -69,13 +69,14 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     operands |= {f"bias, {words}": bias * count for words, count in _counts(scene).items()}
     operands |= left_over(scene, p, seen, total)
     none = np.zeros((), np.int64)
+    first = next(iter(sums.values()), none)
     each = [*sums.values()] if len(sums) > 1 else []
     operands |= {
         f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)
     }
     operands["last projection"] = [none, *each][-1]
     operands["alone that came last"] = [none, *sums.values()][-1]
-    values = {"the opening": right, "the bias": bias, "the sum": total}
+    values = {"the opening": right, "the bias": bias, "the sum": total, "the sum of its first projection": first}
     flags: dict[str, Any] = {"where no spike arrives": ~touched(scene), **_fired_before(scene, p)}
     return part_of(scene, seen, right, operands, values, flags)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -54,7 +55,15 @@ def _steps_of_input(net: Network, name: str) -> int:
     return net.input.steps
 
 
-PITCHES: tuple[tuple[str, Pitch], ...] = (("the population before", _steps_before), ("the input", _steps_of_input))
+def _steps_of_word(n: int, net: Network, name: str) -> int:
+    return n
+
+
+PITCHES: tuple[tuple[str, Pitch], ...] = (
+    ("the population before has steps", _steps_before),
+    ("the input has steps", _steps_of_input),
+    *((f"words of {n} steps are long", partial(_steps_of_word, n)) for n in (4, 8, 16)),
+)
 
 
 def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
@@ -75,8 +84,13 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
         yield counter.text, counter.dear + 0.4, partial(_counted, counter)
     for words, by in (("the next entry of the memory that holds all rows", 1), ("the entry before it there", -1)):
         yield words, 2.2, partial(_beside, by)
+    yield "the next step, in the last one what lies behind its row", 2.3, partial(_step_beside, 1)
+    yield "the step before, in the first one what lies before its row", 2.3, partial(_step_beside, -1)
     for words, pitch in PITCHES:
-        yield f"an address at which channels lie as far apart as {words} has steps", 2.2, partial(_pitched, pitch)
+        yield f"an address at which channels lie as far apart as {words}", 2.2, partial(_pitched, pitch)
+    for n, (which, whole) in product((4, 8, 16), (("row", False), ("channel's row", True))):
+        words = f"an address with a pitch of K, where each {which} lies in a word of {n} steps"
+        yield words, 2.2, partial(_narrowed, n, whole)
     for table in "Th":
         yield f"channel 0 where {table} has one row, its own where {table} has more", 2.3, partial(_as_of, table)
     yield "the fs before it", 2, _before
@@ -152,6 +166,30 @@ def _pitched(pitch: Pitch, scene: Scene, name: str, which: str) -> Ints:
     flat = own[:, :, 0, 0].T.ravel()
     found = np.where(at < flat.size, flat[np.minimum(at, flat.size - 1)], UNSAID)
     return own if (own == own[:, :1]).all() else found[:, :, None, None]
+
+
+def _step_beside(by: int, scene: Scene, name: str, which: str) -> Ints:
+    """Rows read so many steps on; UNSAID behind the last, or before the first."""
+    own = own_rows(scene.net, name, which)
+    at = np.arange(len(own)) + by
+    there = (at >= 0) & (at < len(own))
+    found: Ints = np.where(there[:, None, None, None], own[np.clip(at, 0, len(own) - 1)], UNSAID)
+    return found
+
+
+def _narrowed(n: int, whole: bool, scene: Scene, name: str, which: str) -> Ints:
+    """Rows that each lie in a word of so many steps, the rest 0, read as if they lay one behind the other; one for each
+    channel, or one where it serves all.
+    """
+    own = own_rows(scene.net, name, which)
+    steps, channels = own.shape[:2]
+    if steps >= n or (not whole and (own == own[:, :1]).all()):
+        return own
+    memory = np.zeros((channels, n), np.int64)
+    memory[:, :steps] = own[:, :, 0, 0].T
+    at = np.arange(channels) * steps + np.arange(steps)[:, None]
+    found: Ints = memory.ravel()[at][:, :, None, None]
+    return found
 
 
 def _as_of(other: str, scene: Scene, name: str, which: str) -> Ints:

@@ -13,6 +13,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.verification.composed.addresses import IN_TURN
+from fsref.verification.composed.collecting import told_collected
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.latching import latches_otherwise
 from fsref.verification.composed.placing import arranged, as_rows, told_elsewhere
@@ -38,7 +39,6 @@ APART: tuple[tuple[str, Callable[[tuple[int, ...]], int]], ...] = (  # neurons o
     ("the neurons of its column before", lambda shape: shape[2]),
     *((f"every {n}th neuron before", lambda shape, n=n: n) for n in (4, 8, 16)),
 )
-HELD = (8, 16, 32, 64)  # neurons of a word that is not cleared
 BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
 
 
@@ -103,9 +103,7 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for bits, (words, apart) in product(STACKED, APART):
         text = f"yours holds the trains of {words} above its own, in {bits} bits"
         yield Change(text, 2.1, partial(_stacked_apart, bits, apart), unsaid=MOSTLY)
-    for n in HELD:
-        text = f"yours is ORed with that of the neuron {n} before, and so on"
-        yield Change(text, 2, partial(_held, n))
+    yield from told_collected()
     for words, of_channel in (("all neurons before it", False), ("the neurons before it in its channel", True)):
         yield Change(f"yours is ORed with those of {words}", 1.9, partial(_held_on, of_channel), unsaid=MOSTLY)
     yield from latches_otherwise()
@@ -146,17 +144,6 @@ def _stacked_apart(bits: int, apart: Callable[[tuple[int, ...]], int], part: Par
         found |= np.where(at >= by * n, flat[:, np.maximum(at - by * n, 0)] << (by * steps), 0)
     known = at >= (-(-bits // steps) - 1) * n
     return np.where(known, found & ((1 << bits) - 1), UNSAID).ravel()
-
-
-def _held(n: int, part: Part) -> Ints | None:
-    """Trains of words in which those of the words before stay."""
-    rows = arranged(part, part.right)
-    if rows is None:
-        return None
-    flat = rows.reshape(len(rows), -1)
-    words = np.pad(flat, ((0, 0), (0, -flat.shape[1] % n))).reshape(len(flat), -1, n)
-    found: Ints = np.bitwise_or.accumulate(words, axis=1).reshape(len(flat), -1)[:, : flat.shape[1]].ravel()
-    return found
 
 
 def _held_on(of_channel: bool, part: Part) -> Ints | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.verification.composed.coinciding import sent_instead, sent_more
+from fsref.verification.composed.collecting import collected
 from fsref.verification.composed.delivering import reached, read_of
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, last_before, later
 
@@ -36,6 +37,13 @@ def trails_otherwise() -> Iterator[Change]:
     yield Change(
         f"{text}, the first of all that of what came before", 2.1, partial(_worth, True, stood=False), unsaid=MOSTLY
     )
+    text = "in yours a spike is worth d of the channel of the first spike of its step"
+    yield Change(text, 2, _worth_of_first)
+    for words, dear, of_channel in (("channel", 2.0, True), ("neuron", 2.05, False)):
+        text = f"in yours d stays from spike to spike while these come from one {words} of the source"
+        yield Change(text, dear, partial(_worth_stays, of_channel))
+    for words, dear, of in collected():
+        yield Change(f"in yours the source sends {words}, too", dear + 0.1, partial(sent_instead, of))
     for n in TILES:
         text = (
             f"in yours a spike of a dense is worth d of the step before, in the first step of a tile of {n} inputs that"
@@ -82,6 +90,30 @@ def _worth(of_first: bool, part: Part, stood: bool = True) -> Ints:
     if stood:
         first[:, 0] = 0
     return np.where(reached(part, first.sum(axis=1)), UNSAID, sent_more(part, read, more))
+
+
+def _worth_stays(of_channel: bool, part: Part) -> Ints:
+    """What is delivered when each spike is worth d of the first of those just before it, step by step, that come from
+    the same neuron, or from the same channel.
+    """
+    read = read_of(part)
+    flat = read.spikes.reshape(len(read.spikes), -1).astype(np.int64)
+    places = read.codes[0, 0].size if of_channel else 1
+    of = np.arange(flat.shape[1]) % read.codes[0].size // places
+    before, at = last_before(flat), np.arange(flat.shape[1])
+    begins = (flat > 0) & ((before < 0) | (of[before] != of))
+    first = np.maximum.accumulate(np.where(begins, at, 0), axis=1)
+    d = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()
+    return sent_more(part, read, (flat * (d[first] - d)).reshape(read.spikes.shape))
+
+
+def _worth_of_first(part: Part) -> Ints:
+    """What is delivered when each spike is worth d of the channel of the first one of its step."""
+    read = read_of(part)
+    flat = read.spikes.reshape(*read.spikes.shape[:2], -1).astype(np.int64)
+    d = np.broadcast_to(read.d, read.spikes.shape[1:]).reshape(flat.shape[1:])
+    of_first = np.take_along_axis(np.broadcast_to(d, flat.shape), flat.argmax(axis=2)[:, :, None], axis=2)
+    return sent_more(part, read, (flat * (of_first - d)).reshape(read.spikes.shape))
 
 
 def _latched(n: int, part: Part) -> Ints:

@@ -42,11 +42,13 @@ class Update(NamedTuple):
 
 class Order(NamedTuple):
     """In which order updates of a step come: spike by spike, each to all outputs in turn, or output by output along
-    projections whose weights have so many dimensions; of a dense all `at_once`.
+    projections whose weights have so many dimensions; of a dense all `at_once`; of a conv2d tap by tap, each to all
+    outputs.
     """
 
     by_output: tuple[int, ...] = ()
     at_once: bool = False
+    by_tap: bool = False
 
 
 Steps: TypeAlias = Sequence[Sequence[Update]]  # the updates of each step
@@ -161,6 +163,7 @@ RULES: tuple[tuple[str, float, Follows], ...] = (
 )
 ORDERS: tuple[tuple[str, float, Order], ...] = (
     (", spike by spike", 0.0, Order()),
+    (", spike by spike, along a conv2d tap by tap", 0.04, Order(by_tap=True)),
     (", spike by spike, each dense at once", 0.05, Order(at_once=True)),
     (", output by output", 0.05, Order(by_output=(4, 2))),
     (", output by output along a conv2d, spike by spike along a dense", 0.1, Order(by_output=(4,))),
@@ -169,7 +172,9 @@ ORDERS: tuple[tuple[str, float, Order], ...] = (
 
 
 def _followed(follows: Follows, lanes: int, order: Order, part: Part) -> Ints | None:
-    """The opening membranes when updates of all projections follow one another; None of many."""
+    """The opening membranes when updates of all projections follow one another, or the sums of one when its own do;
+    None of many.
+    """
     scene = part.scene
     match scene.population:
         case FS() | Readout() as p:
@@ -178,10 +183,10 @@ def _followed(follows: Follows, lanes: int, order: Order, part: Part) -> Ints | 
             return None
     if len(scene.into) < len(scene.sums):
         return None
-    each = [_updates(scene, name, lanes, order) for name in scene.into]
+    each = [_updates(scene, name, lanes, order) for name in ([part.of] if part.of else scene.into)]
     if any(own is None for own in each):
         return None
-    bias = np.broadcast_to(p.bias_map, p.shape)
+    bias = np.broadcast_to(0 if part.of else p.bias_map, p.shape)
     address, lane = _addresses(p.shape, lanes)
     found = np.empty((scene.count, p.neurons), np.int64)
     for image in range(scene.count):
@@ -216,7 +221,7 @@ def _updates(scene: Scene, name: str, lanes: int, order: Order) -> dict[tuple[in
             one = Update(int(address[n]), int(own), 1, n // size, n % size)
             found[image, int(lane[n])][-1].append(one)
         return found
-    targets = _targets(scene, q)
+    targets = _targets(scene, q, order.by_tap)
     if targets is None or int(flat.sum()) * max(map(len, targets), default=0) > MOST:
         return None
     channels = np.arange(flat.shape[2]) // (flat.shape[2] // d.shape[0])
@@ -231,9 +236,9 @@ def _updates(scene: Scene, name: str, lanes: int, order: Order) -> dict[tuple[in
 
 
 @lru_cache(maxsize=32)
-def _targets(scene: Scene, q: Linear) -> list[list[tuple[int, int]]] | None:
-    """Of each neuron of a source the neurons to which it sends, by output, kernel row and column, and the weights; None
-    of many.
+def _targets(scene: Scene, q: Linear, by_tap: bool) -> list[list[tuple[int, int]]] | None:
+    """Of each neuron of a source the neurons to which it sends, by output, kernel row and column, or the output last,
+    and the weights; None of many.
     """
     source, shape = scene.net[q.source].shape, scene.population.shape
     w = q.weights.astype(np.int64)
@@ -254,7 +259,8 @@ def _targets(scene: Scene, q: Linear) -> list[list[tuple[int, int]]] | None:
     for c, y, x in np.ndindex(*source):
         own = []
         group, i = divmod(c, inputs)
-        for o, r, s in product(range(group * per_group, (group + 1) * per_group), range(kh), range(kw)):
+        taps = product(range(group * per_group, (group + 1) * per_group), range(kh), range(kw))
+        for o, r, s in sorted(taps, key=lambda tap: tap[1:]) if by_tap else taps:
             oy, on_y = divmod(y + q.padding[0] - r * q.dilation[0], q.stride[0])
             ox, on_x = divmod(x + q.padding[1] - s * q.dilation[1], q.stride[1])
             if not on_y and not on_x and 0 <= oy < shape[1] and 0 <= ox < shape[2]:
