@@ -270,6 +270,86 @@ def test_tables_and_windows_end_small() -> None:
     assert all(q.stride == (1, 1) and q.dilation == (1, 1) for q in windows)
 
 
+def test_the_layer_of_a_merge_is_kept_by_fewer_sources() -> None:
+    """A device that is wrong in the second layer alone, in channel 2, where a merge and groups lie: one source stays,
+    behind as many layers, and three channels.
+    """
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        second = [p for p in net.integrating[1:2] if p.shape[0] > 2]
+        return len(cases) > 1 and any((case.expected[p.name, "opening"].reshape(p.shape)[2] > 9).any() for p in second)
+
+    rng = np.random.default_rng(12)
+    table = Table(T=[40, 20, 10], h=[40, 20, 10], d=[4, -9, 1])
+    populations = [
+        Input("in", (4, 3, 3), 4, 15),
+        FS("a", (4, 3, 3), table, [5, 0, -3, 8]),
+        FS("met", (6, 3, 3), fs_relu(4, 3), rng.integers(-9, 20, 6)),
+        Readout("out", (1, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "a", rng.integers(-9, 10, (4, 4, 1, 1))),
+        Conv2d("in", "met", rng.integers(-9, 10, (6, 2, 1, 1)), groups=2),
+        Conv2d("a", "met", rng.integers(-9, 10, (6, 2, 1, 1)), groups=2),
+        Dense("met", "out", rng.integers(-9, 10, (1, 54))),
+    ]
+    net = Network(populations, projections)
+    cases = [case_of(net, "network", "out", {("in", "codes"): rng.integers(0, 16, 36)}) for _ in range(9)]
+    at = next(n for n in range(1, 9) if fails(cases[: n + 1]))
+    wrong = np.argwhere(cases[at].expected["met", "opening"].reshape(6, 3, 3)[2] > 9)[0]
+    small = shrink(cases[: at + 1], ("met", (2, int(wrong[0]), int(wrong[1]))), fails)
+    assert fails(small) and len(small) == 2
+    assert [p.neurons for p in small[-1].net.integrating] == [1, 3, 1]
+
+
+def test_windows_of_one_source_end_at_one_place() -> None:
+    """A device that is wrong in the first layer where two windows of the input meet: one neuron of one input."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        into = net.into(net.integrating[0].name)
+        sums = [case.expected[name, "sums"] for name, q in into.items() if isinstance(q, Conv2d)]
+        return len(sums) == 2 and bool((sums[0] * sums[1] != 0).any())
+
+    rng = np.random.default_rng(13)
+    populations = [Input("in", (2, 4, 5), 4, 15), FS("met", (3, 4, 5), fs_relu(4, 3)), Readout("out", (1, 1, 1))]
+    projections = [
+        Conv2d("in", "met", rng.integers(-9, 10, (3, 2, 3, 3)), padding=(1, 1, 1, 1)),
+        Conv2d("in", "met", rng.integers(-9, 10, (3, 2, 1, 1))),
+        Dense("met", "out", rng.integers(-9, 10, (1, 60))),
+    ]
+    case = case_of(Network(populations, projections), "network", "out", {("in", "codes"): rng.integers(1, 16, 40)})
+    (small,) = shrink([case], ("met", (1, 2, 3)), fails)
+    assert fails([small]) and [p.neurons for p in small.net.populations] == [1, 1, 1]
+
+
+def test_a_far_neuron_of_a_window_is_read_at_one_place() -> None:
+    """A device of windows of three that is wrong where a spike comes along a conv2d from neuron 31: one target."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        if any(isinstance(q, Conv2d) and max(q.kernel) > 3 for q in net.projections):
+            return False
+        codes = case.given[net.input.name, "codes"]
+        conv = [q for q in net.projections if isinstance(q, Conv2d) and q.source == net.input.name]
+        other = case_of(
+            net, "network", case.unit, {(net.input.name, "codes"): np.where(np.arange(len(codes)) == 31, 0, codes)}
+        )
+        key = (net.integrating[0].name, "opening")
+        return len(codes) > 31 and bool(conv) and bool((other.expected[key] != case.expected[key]).any())
+
+    rng = np.random.default_rng(14)
+    populations = [Input("in", (4, 4, 4), 4, 15), FS("a", (3, 4, 4), fs_relu(4, 3)), Readout("out", (1, 1, 1))]
+    projections = [
+        Conv2d("in", "a", rng.integers(1, 10, (3, 4, 3, 3)), padding=(1, 1, 1, 1)),
+        Dense("a", "out", rng.integers(-9, 10, (1, 48))),
+    ]
+    case = case_of(Network(populations, projections), "network", "out", {("in", "codes"): rng.integers(1, 16, 64)})
+    (small,) = shrink([case], ("a", (1, 3, 3)), fails)
+    assert fails([small]) and [p.neurons for p in small.net.integrating] == [1, 1]
+
+
 def test_a_layer_is_counted_without_pools() -> None:
     """A device that is wrong in a dense of the third population with membranes alone, behind a pool: few neurons."""
 

@@ -14,6 +14,7 @@ from fsref.law.neuron import Ints, Table
 from fsref.law.projections import Conv2d, Dense, Gate, Projection
 
 TILES = (2, 4, 8, 16, 32)  # of channels
+ROWS = (1, 2, 4)  # of a source of one column, where a chip has fewer channels
 
 
 def fewer_channels(unit: Unit, own: int | None) -> Iterator[Unit]:
@@ -107,7 +108,7 @@ def flat(unit: Unit) -> Iterator[Unit]:
     """Sources without rows and columns: a conv2d of one window, or a pooled dense, as the dense that it is, or as a
     conv2d of one place.
     """
-    if unit.shape[1:] != (1, 1) or not unit.projections or any(getattr(q, "groups", 1) > 1 for q in unit.projections):
+    if unit.shape[1:] != (1, 1) or not unit.projections:
         return
     shapes = {source.name: source.trains.shape[1:] for source in unit.sources}
     projections: list[Projection] = []
@@ -123,25 +124,34 @@ def flat(unit: Unit) -> Iterator[Unit]:
                 for r, c in np.ndindex(q.kernel):
                     y, x = r * q.dilation[0] - q.padding[0], c * q.dilation[1] - q.padding[1]
                     if 0 <= y < weights.shape[2] and 0 <= x < weights.shape[3]:
-                        weights[:, :, y, x] = q.weights[:, :, r, c]
+                        weights[:, :, y, x] = _of_all_inputs(q)[:, :, r, c]
             case _:
                 assert_never(q)
         projections.append(Dense(q.source, q.target, weights.reshape(len(weights), -1)))
-    sources = []
-    for source in unit.sources:
-        _, channels, height, width = source.trains.shape
-        some = np.repeat(np.arange(channels), height * width)
-        sources.append(_flat_of(source, some))
-    yield replace(unit, projections=tuple(projections), sources=tuple(sources))
-    windows = (
-        Conv2d(q.source, q.target, q.weights[:, :, None, None]) if q.weights.ndim == 2 else q for q in projections
-    )
-    yield replace(unit, projections=tuple(windows), sources=tuple(sources))
+    yield replace(unit, projections=tuple(projections), sources=tuple(_folded(source, 1) for source in unit.sources))
+    for rows in ROWS:
+        if all(source.trains[0].size % rows == 0 for source in unit.sources):
+            sources = tuple(_folded(source, rows) for source in unit.sources)
+            windows = tuple(_window(q, rows) for q in projections)
+            yield replace(unit, projections=windows, sources=sources)
 
 
-def _flat_of(source: Source, some: Ints) -> Source:
-    """A source without rows and columns; `some` are the channels of its neurons."""
-    return source.part(lambda a: a.reshape(len(a), -1, 1, 1), some)
+def _folded(source: Source, rows: int) -> Source:
+    """A source of so many rows and one column; its neurons keep their order."""
+    _, channels, height, width = source.trains.shape
+    some = np.repeat(np.arange(channels), height * width)[::rows]
+    return source.part(lambda a: a.reshape(len(a), -1, rows, 1), some)
+
+
+def _window(q: Projection, rows: int) -> Projection:
+    """A dense as a conv2d of one window, of so many rows and one column; a gate as it is."""
+    match q:
+        case Dense():
+            return Conv2d(q.source, q.target, q.weights.reshape(len(q.weights), -1, rows, 1))
+        case Conv2d() | Gate():
+            return q
+        case _:
+            assert_never(q)
 
 
 def fewer_inputs(unit: Unit) -> Iterator[Unit]:

@@ -9,6 +9,7 @@ from typing import assert_never
 
 import numpy as np
 
+from fsref.conformance.smaller.channels import flat
 from fsref.conformance.smaller.parts import held, leaving, readers
 from fsref.conformance.unit import Source, Unit
 from fsref.law.neuron import Ints
@@ -51,7 +52,9 @@ def fewer_places(unit: Unit, place: Pair | None) -> Iterator[Unit]:
         for y, x in np.ndindex(height, width):
             yield from one_place(unit, y, x)
     else:
-        yield from of_whole_sources(unit, *place)
+        for whole in of_whole_sources(unit, *place):
+            yield whole
+            yield from flat(whole)
         ends = [[(at, at), (0, at), (at, n - 1), (0, n - 1)] for at, n in zip(place, (height, width), strict=True)]
         for (top, bottom), (left, right) in sorted(product(*ends), key=lambda e: np.prod([b - a + 1 for a, b in e])):
             yield from _of_places(unit, (top, left), (bottom, right))

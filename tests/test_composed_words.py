@@ -1,0 +1,268 @@
+"""Causes composed of words: rows of tables and spikes that lie in words, a d that stays, queues that are full, sums
+that are made update by update; each is named, and two of them are not where one integer more is wrong (CONFORM-7).
+
+The chips are functions of what is expected, with one slip each, in plain integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from answering import composed_of, driven, off
+from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table
+from fsref.vectors.case import Case, case_of
+
+K, LANES = 4, 4  # steps, and memories that channels take in turn
+Answers = dict[tuple[str, str], Any]
+Events = list[tuple[int, int]]  # spikes by step and neuron
+
+
+def table(rng: np.random.Generator, channels: int) -> Table:
+    """A table in which T, h and d of each channel are others."""
+    T = np.sort(rng.integers(1, 400, (channels, K)))[:, ::-1].copy()
+    return Table(T=T, h=T // 2 + rng.integers(1, 50, (channels, K)), d=rng.integers(1, 60, (channels, K)))
+
+
+def networks() -> Iterator[Network]:
+    """A conv2d, with more channels than memories, and a dense of several words behind maps whose d differ."""
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        yield Network(
+            [
+                Input("in", (2, 4, 5), K, 15),
+                FS("maps", (3, 4, 5), table(rng, 3)),
+                FS("conv", (9, 3, 4), table(rng, 9), rng.integers(-900, 900, 9)),
+                FS("dense", (6, 1, 1), table(rng, 6), rng.integers(-900, 900, 6)),
+                Readout("out", (2, 1, 1)),
+            ],
+            [
+                Conv2d("in", "maps", rng.integers(-9, 10, (3, 2, 1, 1))),
+                Conv2d("maps", "conv", rng.integers(-9, 10, (9, 3, 2, 2))),
+                Dense("maps", "dense", rng.integers(-9, 10, (6, 60))),
+                Dense("conv", "out", rng.integers(-9, 10, (2, 108))),
+                Dense("dense", "out", rng.integers(-9, 10, (2, 6))),
+            ],
+        )
+
+
+def cases(target: str) -> Iterator[Case]:
+    """Trains of few spikes and of many, into one population."""
+    rng = np.random.default_rng(4)
+    for net in networks():
+        for share in (2, 3, 40):
+            trains = rng.integers(0, 16, 60) * (rng.integers(0, share, 60) == 0)
+            yield case_of(net, "population", target, {("maps", "spikes"): trains})
+
+
+def told(case: Case, sums: Any = None, T: Any = None, h: Any = None, late: Any = None) -> Answers:
+    """What is told of a population with other sums, or other rows of its table; `late` neurons read a membrane as it
+    stood two steps before.
+    """
+    name = case.unit
+    p: Any = case.net[name]
+    size = p.shape[1] * p.shape[2]
+    own = [np.repeat(rows, size, axis=0) for rows in p.table.rows(p.shape[0])]
+    T, h = (rows if other is None else np.repeat(other, size, axis=0) for rows, other in zip(own, (T, h), strict=False))
+    (q,) = case.net.into(name)
+    sums = case.expected[q, "sums"] if sums is None else sums
+    v = opening = sums + np.repeat(np.array(p.bias), size)
+    before, train, code, left = v, 0 * v, 0 * v, []
+    for t in range(K):
+        read = v if late is None else np.where(late, before, v)
+        z = read >= T[:, t]
+        before, v = v, read - h[:, t] * z
+        train, code = train << 1 | z, code + own[2][:, t] * z
+        left.append(v)
+    found = {"opening": opening, "spikes": train, "membranes": np.array(left), "codes": code}
+    return {(q, "sums"): sums} | {(name, what): values for what, values in found.items()}
+
+
+def narrow(case: Case) -> Answers:
+    """T of each channel lies in a word of 8 steps, and is read with a pitch of K."""
+    T = case.net[case.unit].table.T  # type: ignore[union-attr]
+    memory = np.zeros((len(T), 8), np.int64)
+    memory[:, :K] = T
+    return told(case, T=memory.ravel()[: T.size].reshape(T.shape))
+
+
+def one_on(case: Case) -> Answers:
+    """h is that of the next step, in the last one what lies behind."""
+    h = case.net[case.unit].table.h.astype(np.int64)  # type: ignore[union-attr]
+    return told(case, h=np.concatenate([h[:, 1:], np.full((len(h), 1), 77)], axis=1))
+
+
+def unwritten(case: Case) -> Answers:
+    """A membrane is read before that of the step before is written, where no other neuron lies in its memory."""
+    channels = case.net[case.unit].shape[0]
+    c = np.arange(channels)
+    return told(case, late=(c < LANES) & (c + LANES >= channels))
+
+
+def spikes_told(case: Case, gathered: Callable[[Any], Any]) -> Answers:
+    """Trains of spikes (K, C, places) that are told otherwise."""
+    p = case.net[case.unit]
+    at = np.arange(K - 1, -1, -1)
+    z = (case.expected[p.name, "spikes"] >> at[:, None] & 1).reshape(K, p.shape[0], -1)
+    found = (gathered(z.copy()).reshape(K, -1) << at[:, None]).sum(axis=0)
+    return {**case.expected, (p.name, "spikes"): found}
+
+
+def kept_on(z: Any) -> Any:
+    """A word of 8 places is not cleared before the next one of its channel."""
+    for place in range(8, z.shape[2]):
+        z[:, :, place] |= z[:, :, place - 8]
+    return z
+
+
+def kept_partly(z: Any) -> Any:
+    """The last word of 64 neurons of a step, which is no whole one, is not cleared."""
+    flat = z.reshape(K, -1)
+    for t in range(1, K):
+        last = flat[t - 1, flat.shape[1] // 64 * 64 :].copy()
+        flat[t, : len(last)] |= last
+    return flat
+
+
+def delivered(case: Case, made: Callable[[Events, Any], list[tuple[int, int, int]]]) -> Answers:
+    """Sums of spikes, in the order of steps and neurons, that are `made` otherwise: neuron, weight from, worth."""
+    (name,) = case.net.into(case.unit)
+    q: Any = case.net.named_projections[name]
+    d = case.net["maps"].table.d  # type: ignore[union-attr]
+    at = np.arange(K - 1, -1, -1)[:, None]
+    events: Events = [(int(t), int(n)) for t, n in np.argwhere(case.given["maps", "spikes"] >> at & 1)]
+    sums = np.zeros(len(q.weights), np.int64)
+    for _, n, worth in made(events, d):
+        sums += q.weights[:, n].astype(np.int64) * worth
+    return told(case, sums)
+
+
+def of_first(events: Events, d: Any) -> list[tuple[int, int, int]]:
+    """Spikes worth d of the channel of the first one of their step."""
+    first: dict[int, int] = {}
+    return [(t, n, int(d[first.setdefault(t, n // 20), t])) for t, n in events]
+
+
+def stays(events: Events, d: Any) -> list[tuple[int, int, int]]:
+    """d that is loaded where the channel of the source changes."""
+    found, channel, worth = [], -1, 0
+    for t, n in events:
+        if n // 20 != channel:
+            channel, worth = n // 20, int(d[n // 20, t])
+        found.append((t, n, worth))
+    return found
+
+
+def full(events: Events, d: Any) -> list[tuple[int, int, int]]:
+    """Of a step the spikes that come when a queue of 8 is full are lost."""
+    counts: dict[int, int] = {}
+    found = []
+    for t, n in events:
+        counts[t] = counts.get(t, -1) + 1
+        if not counts[t] or counts[t] % 8:
+            found.append((t, n, int(d[n // 20, t])))
+    return found
+
+
+def alike(case: Case) -> Answers:
+    """In each memory the sum just made is taken for that of any address alike modulo 8; tap by tap, all outputs."""
+    q: Any = case.net.named_projections["maps->conv"]
+    d, w = case.net["maps"].table.d, q.weights.astype(np.int64)  # type: ignore[union-attr]
+    memory = np.zeros((LANES, 99), np.int64)
+    last = [-1] * LANES
+    for t in range(K):
+        for n in np.flatnonzero(case.given["maps", "spikes"] >> (K - 1 - t) & 1):
+            c, y, x = n // 20, n // 5 % 4, n % 5
+            for r, s, o in np.ndindex(2, 2, 9):
+                if 0 <= y - r < 3 and 0 <= x - s < 4:
+                    lane, at = o % LANES, (o // LANES * 3 + y - r) * 4 + x - s
+                    taken = last[lane] if last[lane] % 8 == at % 8 and last[lane] >= 0 else at
+                    memory[lane, at] = memory[lane, taken] + w[o, c, r, s] * d[c, t]
+                    last[lane] = at
+    o, place = np.divmod(np.arange(108), 12)
+    return told(case, memory[o % LANES, o // LANES * 12 + place])
+
+
+CHIPS: dict[str, tuple[str, Callable[[Case], Answers], str]] = {
+    "narrow": ("conv", narrow, "T of an address with a pitch of K, where each row lies in a word of 8 steps"),
+    "one on": ("conv", one_on, "yours takes h of the next step, in the last one what lies behind its row off"),
+    "unwritten": (
+        "dense",
+        unwritten,
+        "v of the step before, where no other neuron lies in its memory, of 4 that channels take in turn",
+    ),
+    "kept on": (
+        "conv",
+        lambda case: spikes_told(case, kept_on),
+        "yours has what was gathered of the words of 8 before it in its channel and step, too",
+    ),
+    "kept partly": (
+        "conv",
+        lambda case: spikes_told(case, kept_partly),
+        "yours has what was gathered of the last word, where that is no whole one of 64, of the step before",
+    ),
+    "of first": (
+        "dense",
+        lambda case: delivered(case, of_first),
+        "worth d of the channel of the first spike of its step",
+    ),
+    "stays": (
+        "dense",
+        lambda case: delivered(case, stays),
+        "d stays from spike to spike while these come from one channel",
+    ),
+    "full": ("dense", lambda case: delivered(case, full), "that comes when a queue of 8 is full is lost"),
+    "alike": (
+        "conv",
+        alike,
+        "alike modulo 8, step by step, spike by spike, along a conv2d tap by tap, channels in 4 memories in turn",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_slip_of_words_is_named(name: str) -> None:
+    """The first hint is the slip, and it gives every integer."""
+    target, chip, words = CHIPS[name]
+    found = composed_of(driven(case, chip(case)) for case in cases(target))
+    assert words in found.hints[0].text and found.explained == found.judged > 0
+
+
+@pytest.mark.parametrize("name", ["kept on", "stays"])
+def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
+    """Where one integer more is wrong these words do not give it, and are not told."""
+    target, chip, words = CHIPS[name]
+    rows = [driven(case, chip(case)) for case in cases(target)]
+    of, what = ("conv", "spikes") if name == "kept on" else ("maps->dense", "sums")
+    rows[2] = off(rows[2], of, what, 1, 8)
+    assert not any(words in hint.text for hint in composed_of(rows).hints)
+
+
+def test_the_bias_where_the_first_sum_is_0_is_named() -> None:
+    """A chip skips a first projection that delivers 0, so that the membrane before stands in the place of the bias."""
+    rng, rows = np.random.default_rng(6), []
+    for _ in range(3):
+        net = Network(
+            [
+                Input("in", (4, 1, 1), K, 15),
+                FS("a", (5, 1, 1), table(rng, 5), rng.integers(-300, 300, 5)),
+                Readout("out", (5, 1, 1), rng.integers(-300, 300, 5)),
+            ],
+            [
+                Dense("in", "a", rng.integers(-30, 30, (5, 4))),
+                Dense("a", "out", rng.integers(-9, 10, (5, 5))),
+                Dense("in", "out", rng.integers(-9, 10, (5, 4))),
+            ],
+        )
+        for share in (1, 2, 4):
+            codes = rng.integers(0, 16, 4) * (rng.integers(0, share, 4) == 0)
+            case = case_of(net, "network", "out", {("in", "codes"): codes})
+            left = case.expected["a", "membranes"].reshape(K, -1)[-1]
+            begins = np.where(case.expected["a->out", "sums"] == 0, left, net["out"].bias)  # type: ignore[union-attr]
+            opening = begins + case.expected["a->out", "sums"] + case.expected["in->out", "sums"]
+            rows.append(driven(case, {**case.expected, ("out", "opening"): opening}))
+    found = composed_of(rows)
+    assert "left in the memory of membranes, where the sum of its first projection is 0" in found.hints[0].text
