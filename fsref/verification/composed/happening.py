@@ -65,6 +65,11 @@ def behind_each(n: int) -> Test:
     return lambda v: np.asarray((v > 0) & (v % n == 0))
 
 
+def each_second(n: int) -> Test:
+    """Numbers from n on, each second one."""
+    return lambda v: np.asarray((v >= n) & ((v - n) % 2 == 0))
+
+
 def but_each(n: int) -> Test:
     """All numbers but each n-th, counted from 0."""
     return lambda v: np.asarray(v % n != 0)
@@ -114,6 +119,8 @@ def _of_step() -> Iterator[Meant]:
         yield Some(f" that is each {_nth(n)} of its step", 2.1, partial(first, each(n)))
     for n in DEPTHS:
         yield Some(f" of its step that comes when a queue of {n} is full", 2.2, partial(first, behind_each(n)))
+        text = f" of its step that comes when a queue of {n} is full, or each second behind it"
+        yield Some(text, 2.3, partial(first, each_second(n)))
     for n in DEEP:  # sums are read before those of so many spikes less one are written
         words = f" but each {_nth(n)} of its step, counted back from the last,"
         yield Some(words, 2, partial(last, but_each(n)))

@@ -95,11 +95,11 @@ def _other_codes(outside: bool, wrong: Wrong) -> Ints | None:
     return _any(wrong.weights[n] * (code - wrong.source[n]) for n, code in zip(some, codes, strict=True))
 
 
-def _other_d(wrong: Wrong) -> Ints | None:
-    """Any d of its input, or 0, with each spike."""
+def _other_d(of_any: bool, wrong: Wrong) -> Ints | None:
+    """Any d of its input, or of any, or 0, with each spike."""
     step, n = np.nonzero(wrong.z * wrong.weights)
     return _any(
-        wrong.weights[i] * (np.unique(np.append(wrong.d[:, i], 0)) - wrong.d[t, i])
+        wrong.weights[i] * (np.unique(np.append(wrong.d if of_any else wrong.d[:, i], 0)) - wrong.d[t, i])
         for t, i in zip(step, n, strict=True)
     )
 
@@ -125,6 +125,14 @@ def _elsewhere(of: Callable[[Sent], Ints], wrong: Wrong) -> Ints | None:
     if wrong.sent is None:
         return None
     return _any(np.unique(np.append(of(one), 0)) * one.code - one.given for one in wrong.sent)
+
+
+def _others_too(wrong: Wrong) -> Ints | None:
+    """Of each neuron of the source that fires and sends nothing here any weight of the output, or nothing."""
+    if wrong.sent is None:
+        return None
+    others = [one for one in wrong.sent if not one.given]
+    return _any(np.unique(np.append(one.inputs, 0)) * one.code for one in others)
 
 
 def _unsigned(wrong: Wrong) -> Ints | None:
@@ -203,6 +211,7 @@ KINDS = (
     Kind("some weights below 0 lose their sign bit", 0, _unsigned),
     Kind("what some inputs send comes to other places", 1.5, partial(_elsewhere, lambda one: one.kernel)),
     Kind("what some inputs send comes to other places or outputs", 1.5, partial(_elsewhere, lambda one: one.outputs)),
+    Kind("what inputs of other groups, or outside of its window, send comes to a sum, too", 0.5, _others_too),
     Kind("what some inputs send comes by the weights of others", 1.5, partial(_elsewhere, lambda one: one.inputs)),
     Kind("some inputs have other weights", 1, _other_weights),
     Kind("some spikes have other weights", 1.5, _other_weights_of_spikes),
@@ -210,7 +219,8 @@ KINDS = (
     Kind("some inputs are other neurons of the source", 1.5, _other_neurons),
     Kind("some places in the padding are read as if spikes stood there", 2, partial(_other_codes, True)),
     Kind("some inputs get other spikes than their own", 2.5, partial(_other_codes, False)),
-    Kind("some spikes are worth d of another step, or 0", 1, _other_d),
+    Kind("some spikes are worth d of another step, or 0", 1, partial(_other_d, False)),
+    Kind("some spikes are worth d of another spike, or 0", 1.5, partial(_other_d, True)),
     Kind("all spikes of some steps are worth d of another step, or 0", 1, _other_d_of_steps),
     Kind("some steps deliver the spikes of another", 1, partial(_other_spikes, False)),
     Kind("some steps without a spike deliver the spikes of another", 0.5, partial(_other_spikes, True)),

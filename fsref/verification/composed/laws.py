@@ -8,6 +8,7 @@ from fsref.verification.composed.adding import adds_otherwise
 from fsref.verification.composed.arriving import arrives_otherwise
 from fsref.verification.composed.between import leaves_otherwise, spikes_left
 from fsref.verification.composed.channels import sums_of_channels
+from fsref.verification.composed.clearing import clears_otherwise
 from fsref.verification.composed.codes import codes_otherwise
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.ending import ends_otherwise
@@ -52,6 +53,7 @@ def _opens(parts: Sequence[Part]) -> Iterator[Change]:
 
 def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
     yield from stands_otherwise(parts)
+    yield from clears_otherwise()
     yield from spikes_left(parts)
     yield from told_otherwise(parts)
     yield from placed_otherwise("each sum", right)

@@ -19,7 +19,7 @@ RULES, RESET = ("PROJ-1", "NET-6"), "FS-3"  # of what projections deliver, and o
 FEW, NEAR = 4, 32  # integers on either side of what a sum is off by, as near to it as its additions allow
 LEAST, SHARE = 4, 20  # sums that a kind is held against, and one of so many that are wrong
 SURE, DEAR = 30.0, 4.0  # bits that a kind has to have, and that dear words take away
-MISSES, MISSED = 3, 3.0  # one of so many may be another mistake, and the bits that it takes away
+MISSES, MISSED = 2, 3.0  # one of so many may be another mistake, and the bits that it takes away
 WRAPS, TURNS = range(9, 33), 4  # bits of what wraps on the way, and how often it does
 ENDS = range(8, 41)  # bits of what saturates on the way
 CARRIES = range(4, 25)  # bits into which a carry may be lost
@@ -29,8 +29,8 @@ One = TypeVar("One", Wrong, Reset)
 
 
 def likely(relation: Relation) -> str:
-    """The kind of mistake of which every wrong sum, or membrane behind a reset, that it says something of is, or two
-    of three, in words; "" where none is likely.
+    """The kind of mistake of which every wrong sum, or membrane behind a reset, that it says something of is, or half of
+    them, in words; "" where none is likely.
     """
     if relation.rule == RESET:
         resets = resets_of(relation)

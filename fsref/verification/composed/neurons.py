@@ -18,6 +18,7 @@ from fsref.verification.composed.addresses import IN_TURN
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.placing import as_rows, elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
+    MOSTLY,
     UNSAID,
     Change,
     Columns,
@@ -258,7 +259,7 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             if f"{given} of {other.text}" not in parts[0].operands:
                 yield _compares_other(given, name, other)
     for words, dear, rows in rows_otherwise():
-        yield Change(f"yours compares with T of {words}", dear, partial(_compared, rows))
+        yield Change(f"yours compares with T of {words}", dear, partial(_compared, rows), unsaid=MOSTLY)
     for each in BECOMES:
         yield _compares(f"in yours v {each.text} for that", each.dear + 1, becoming(each, v), T)
         yield _compares(f"in yours T {each.text}", each.dear + 1, v, becoming(each, T))
@@ -306,7 +307,7 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
                 f"yours takes h of {other.text} off", 0.6 + other.dear, partial(_lowered_by_other, name, other)
             )
     for words, dear, rows in rows_otherwise():
-        yield Change(f"yours takes h of {words} off", dear, partial(_lowered, rows))
+        yield Change(f"yours takes h of {words} off", dear, partial(_lowered, rows), unsaid=MOSTLY)
     for name in parts[0].operands:
         if name.startswith("z "):
             where = name.removeprefix("z ")

@@ -68,7 +68,7 @@ PITCHES: tuple[tuple[str, Pitch], ...] = (
 
 def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
     """What rows may be of, in words, how dear these are, and the rows."""
-    yield "channel 0", 2, partial(_of_channel, 0)
+    yield "channel 0", 1.7, partial(_of_channel, 0)
     yield "the last channel", 2, partial(_of_channel, -1)
     yield "the channel before, the first that of another population", 2.1, _channel_before
     for n in IN_TURN:

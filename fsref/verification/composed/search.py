@@ -27,6 +27,7 @@ MOST = 12.0  # how dear words may be
 SCENES = 8  # parts that are wrong, of which a change that says little has to give something in two
 SAID = 16  # rows that are wrong of which a change says something, or half of them
 QUIET, AGAINST = 4, 3.0  # rows of a layer that is right of which nothing is said, and how dear it is that all are such
+PLACE = ("in the first layer", "in layer ", "in the first channel", "in channel ")  # one layer, and one channel
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
 
@@ -169,14 +170,23 @@ def _rows(relation: Relation, some: list[Mask]) -> Rows:
 def _parting(
     known: list[Condition], relation: Relation, misses: list[Mask], count: int, dear: float, parted: int
 ) -> Iterator[tuple[Condition, ...]]:
-    """Conditions that hold in no row that is missed: one, two at once, or two and a fact of the network; of a change
-    before which so many were parted, two and three of the first ones alone.
+    """Conditions that hold in no row that is missed: one, a layer, a channel and one, two at once, or two and a fact of
+    the network; of a change before which so many were parted, two and three of the first ones alone.
     """
     rows = _rows(relation, misses)
     held = [each.holds(rows) for each in known]
     alone = [not mask.any() and (count >= FEW or each.dear <= SIMPLE) for each, mask in zip(known, held, strict=True)]
     yield from ((each,) for each, parts in zip(known, alone, strict=True) if parts)
-    if any(alone) or count < FEW or parted > PAIRED:
+    if any(alone) or count < FEW:
+        return
+    place = [(each, mask) for each, mask in zip(known, held, strict=True) if each.text.startswith(PLACE)]
+    if len(place) == 2:  # one layer, and one channel
+        there = np.logical_and.reduce([mask for _, mask in place])
+        more = [each for each, mask in zip(known, held, strict=True) if not (mask & there).any()]
+        yield from ((*(() if each.text.startswith(PLACE) else (each,)), *(own for own, _ in place)) for each in more)
+        if more:
+            return
+    if parted > PAIRED:
         return
     pairs = list(_apart(known, held, np.ones(len(held[0]) if held else 0, np.bool_)))
     yield from pairs

@@ -31,7 +31,7 @@ Address: TypeAlias = Callable[[Shape], NDArray[np.intp]]  # of neurons (C, H, W)
 Gives: TypeAlias = Callable[[Scene, bool, Part], Ints | None]  # in a scene, in which it overwrites its source or not
 
 
-def _addresses(banks: int, shape: Shape) -> NDArray[np.intp]:
+def addresses(banks: int, shape: Shape) -> NDArray[np.intp]:
     """Where neurons (C, H, W) lie, one memory of ROOM addresses behind the other."""
     c, y, x = np.indices(shape)
     found: NDArray[np.intp] = c % banks * ROOM + (c // banks * shape[1] + y) * shape[2] + x
@@ -46,7 +46,7 @@ def _in_words(n: int, shape: Shape) -> NDArray[np.intp]:
 
 
 LAYOUTS: tuple[tuple[str, float, Address], ...] = (  # where neurons may lie in memories that populations share
-    *((f", channels in {n} memories in turn" if n > 1 else "", n / 100, partial(_addresses, n)) for n in IN_TURN),
+    *((f", channels in {n} memories in turn" if n > 1 else "", n / 100, partial(addresses, n)) for n in IN_TURN),
     *((f", each row in a word of {n}", 0.05, partial(_in_words, n)) for n in WIDE),
 )
 
@@ -125,7 +125,7 @@ def _memory(scene: Scene, address: Address, kind: str) -> Ints:
     net = scene.net
     found = np.full((scene.count, max(IN_TURN) * ROOM), UNSAID)
     for p in net.integrating[: net.integrating.index(scene.population)]:
-        sums = _sums(scene, p)
+        sums = sums_of(scene, p)
         if sums is None or p.neurons > ROOM:
             found[:] = UNSAID
             continue
@@ -134,7 +134,7 @@ def _memory(scene: Scene, address: Address, kind: str) -> Ints:
     return found
 
 
-def _sums(scene: Scene, p: FS | Readout) -> list[Ints] | None:
+def sums_of(scene: Scene, p: FS | Readout) -> list[Ints] | None:
     """What each projection delivers into a population before, from what was sent."""
     net = scene.net
     into = net.into(p.name).values()

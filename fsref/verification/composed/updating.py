@@ -26,13 +26,16 @@ Memory: TypeAlias = dict[int, int]  # sums by address
 
 
 class Update(NamedTuple):
-    """An address, a weight and d of a spike that comes there, the channel that lies there, and its place in that."""
+    """An address, a weight and d of a spike that comes there, the channel that lies there, its place in that, and the
+    number of the spike.
+    """
 
     address: int
     weight: int
     worth: int
     channel: int
     place: int
+    spike: int = 0
 
     @property
     def more(self) -> int:
@@ -117,14 +120,17 @@ def _undrained(by_step: bool, memory: Memory, steps: Steps) -> None:
             memory[one.address] += one.more
 
 
-def _late_worth(memory: Memory, steps: Steps) -> None:
-    """Memory to which the first update of each step comes with d of the one before; the first of all is not known."""
+def _late_worth(of_spike: bool, memory: Memory, steps: Steps) -> None:
+    """Memory to which the first update of each step, or each spike, comes with d of the one before; the first of all is
+    not known.
+    """
     last: Update | None = None
     for updates in steps:
         for n, one in enumerate(updates):
-            if n == 0 and last is None:
+            first = n == 0 or (of_spike and last is not None and one.spike != last.spike)
+            if last is None:
                 memory[one.address] = UNSAID
-            worth = last.worth if n == 0 and last is not None else one.worth
+            worth = last.worth if first and last is not None else one.worth
             memory[one.address] += one.weight * worth if memory[one.address] > UNSAID // 2 else 0
             last = one
 
@@ -159,7 +165,8 @@ RULES: tuple[tuple[str, float, Follows], ...] = (
     *((f"{words}, in each step anew", dear + 0.05, partial(_step_by_step, own)) for words, dear, own in UNDER_WAY),
     ("the last update along a projection is lost", 2.1, partial(_undrained, False)),
     ("the last update of each step is lost", 2.1, partial(_undrained, True)),
-    ("the first update of each step has d of the update before it", 2.1, _late_worth),
+    ("the first update of each step has d of the update before it", 2.1, partial(_late_worth, False)),
+    ("the first update of each spike has d of the update before it", 2.15, partial(_late_worth, True)),
 )
 ORDERS: tuple[tuple[str, float, Order], ...] = (
     (", spike by spike", 0.0, Order()),
@@ -226,9 +233,9 @@ def _updates(scene: Scene, name: str, lanes: int, order: Order) -> dict[tuple[in
         return None
     channels = np.arange(flat.shape[2]) // (flat.shape[2] // d.shape[0])
     for image, t, n in zip(*(each.tolist() for each in np.nonzero(flat)), strict=True):
-        worth = int(d[channels[n], t])
+        worth, spike = int(d[channels[n], t]), t * flat.shape[2] + n
         for to, w in targets[n]:
-            found[image, int(lane[to])][t].append(Update(int(address[to]), w, worth, to // size, to % size))
+            found[image, int(lane[to])][t].append(Update(int(address[to]), w, worth, to // size, to % size, spike))
     for steps in found.values() if q.weights.ndim in order.by_output else ():
         for updates in steps:
             updates.sort(key=lambda one: one.address)
