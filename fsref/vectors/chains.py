@@ -133,10 +133,12 @@ def large(room: Room, sign: int, bits: int) -> Network:
     return room.network(f"{CHAIN}_large_{weight_bits}{'_signed' * (sign < 0)}", layers, joined)
 
 
-def meeting(room: Room) -> Network:
-    """Three populations into which two or three convolutions each lead, of other sources and windows."""
+def meeting(room: Room, channels: int = 3) -> Network:
+    """Three populations into which two or three convolutions each lead, of other sources and windows, from an input of
+    so many channels.
+    """
     room = replace(room, deeper=False)
-    given = room.given(room.shape(3, 4, 7), 5)
+    given = room.given(room.shape(channels, 4, 7), 5)
     c, h, w = given.shape
     sizes = [(room.count(n), theta) for n, theta in ((4, 61), (5, 90), (3, 77))]
     some = [FS(f"p{i}", (n, h, w), room.relu(5, theta, n)) for i, (n, theta) in enumerate(sizes)]
@@ -149,7 +151,7 @@ def meeting(room: Room) -> Network:
             kh, kw, same = 1, 1, (0, 0, 0, 0)
         weights = room.weights(some[i].shape[0], source.shape[0], kh, kw, bits=6)
         joined.append(Conv2d(source.name, some[i].name, weights, padding=same))
-    return room.network(f"{CHAIN}_meeting", [given, *some], joined)
+    return room.network(f"{CHAIN}_meeting" + f"_{c}" * (channels < 3), [given, *some], joined)
 
 
 def meeting_dense(room: Room) -> Network:
@@ -218,6 +220,24 @@ def grouped(room: Room, narrow: bool) -> Network:
         places = window_shape(source.shape, kernel, stride, padding)
         layers.append(FS(f"p{i}", (outputs, *places), room.relu(5, 51 + 10 * i, outputs)))
     return room.network(f"{CHAIN}_grouped{'_wide' * (not narrow)}", layers, joined)
+
+
+def below(room: Room, maps: bool) -> Network:
+    """Three layers of tables whose T, h and d are below 0 by turns, of maps or of neurons: membranes stand there below
+    0 in the first channels of each.
+    """
+    room = replace(room, deeper=False)
+    layers: list[Population] = [room.given(room.shape(5, 5, 6) if maps else room.shape(11, 1, 1), 5)]
+    joined: list[Projection] = []
+    for i in range(3):
+        source, name, outputs = layers[-1], f"p{i}", room.count(8)
+        weights = room.weights(outputs, source.shape[0], bits=4)
+        if maps:
+            joined.append(Conv2d(source.name, name, weights[:, :, None, None]))
+        else:
+            joined.append(room.joined(source, name, weights))
+        layers.append(FS(name, (outputs, *source.shape[1:]), table(room, 2, 4 + i, 61 - 9 * i, outputs)))
+    return room.network(f"below_{'maps' if maps else 'neurons'}", layers, joined)
 
 
 def strided(room: Room) -> Network:

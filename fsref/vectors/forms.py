@@ -19,7 +19,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
-from fsref.vectors.chains import allowed, chains, grouped
+from fsref.vectors.chains import allowed, below, chains, grouped, meeting
 from fsref.vectors.products import products
 from fsref.vectors.reaching import reaching
 from fsref.vectors.room import Room
@@ -360,6 +360,9 @@ def forms() -> Iterator[Form]:
     yield from reaching()
     for narrow in (True, False):
         yield partial(grouped, narrow=narrow)
+    yield partial(meeting, channels=1)  # of which a spike comes from the channel of the one before, always
+    for maps in (True, False):
+        yield partial(below, maps=maps)
 
 
 def made(form: Form, room: Room) -> Network | None:

@@ -8,6 +8,7 @@ from itertools import product
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.conformance.smaller.channels import flat
 from fsref.conformance.smaller.parts import held, leaving, readers
@@ -23,9 +24,10 @@ def one_place(unit: Unit, y: int, x: int) -> Iterator[Unit]:
 
 def of_whole_sources(unit: Unit, y: int, x: int) -> Iterator[Unit]:
     """One place of the population, all of its channels, each window of it one of all places of its source, which others
-    may read, too.
+    may read, too; first of those places alone that some window sees.
     """
     shapes = {source.name: source.trains.shape[2:] for source in unit.sources}
+    seen = {name: np.zeros(shape, np.bool_) for name, shape in shapes.items()}
     projections: list[Conv2d] = []
     for q in unit.projections:
         if not isinstance(q, Conv2d):  # the others have no windows
@@ -36,10 +38,25 @@ def of_whole_sources(unit: Unit, y: int, x: int) -> Iterator[Unit]:
             column = x * q.stride[1] - q.padding[1] + c * q.dilation[1]
             if 0 <= row < weights.shape[2] and 0 <= column < weights.shape[3]:
                 weights[:, :, row, column] = q.weights[:, :, r, c]
+                seen[q.source][row, column] = True
         projections.append(Conv2d(q.source, q.target, weights, groups=q.groups))
-    if projections and unit.shape[1:] != (1, 1):
-        bias = np.broadcast_to(unit.bias_map, unit.shape)[:, y : y + 1, x : x + 1]
-        yield replace(unit, shape=(unit.shape[0], 1, 1), bias=bias, projections=tuple(projections))
+    if not projections or unit.shape[1:] == (1, 1) or not all(some.any() for some in seen.values()):
+        return
+    bias = np.broadcast_to(unit.bias_map, unit.shape)[:, y : y + 1, x : x + 1]
+    whole = replace(unit, shape=(unit.shape[0], 1, 1), bias=bias, projections=tuple(projections))
+    rows, columns = (
+        {name: _span(np.asarray(some.any(axis=1 - axis))) for name, some in seen.items()} for axis in (0, 1)
+    )
+    own = [replace(q, weights=q.weights[:, :, rows[q.source], columns[q.source]]) for q in projections]
+    read = [source.part(lambda a, n=source.name: a[..., rows[n], columns[n]]) for source in unit.sources]  # type: ignore[misc]
+    yield replace(whole, projections=tuple(own), sources=tuple(read))
+    yield whole
+
+
+def _span(some: NDArray[np.bool_]) -> slice:
+    """From the first of some to the last."""
+    at = np.flatnonzero(some)
+    return slice(int(at[0]), int(at[-1]) + 1)
 
 
 def fewer_places(unit: Unit, place: Pair | None) -> Iterator[Unit]:

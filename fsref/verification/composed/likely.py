@@ -29,8 +29,8 @@ One = TypeVar("One", Wrong, Reset)
 
 
 def likely(relation: Relation) -> str:
-    """The kind of mistake of which every wrong sum, or membrane behind a reset, that it says something of is, or half of
-    them, in words; "" where none is likely.
+    """The kind of mistake of which every wrong sum, or membrane behind a reset, is of which it says something, or half
+    of them, in words; "" where none is likely.
     """
     if relation.rule == RESET:
         resets = resets_of(relation)

@@ -215,6 +215,7 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
             "where it fired in the first step": np.broadcast_to(own.fired[:, :1], own.fired.shape) & (steps > 0),
             "where T is 0 or less": own.T <= 0,
             "where T is not h": own.T != own.h,
+            "where no spike arrives": ~touched(scene)[:, None] & begun_by_law(scene, p),
             "where no spike arrives at any neuron": silent,
         }
         | {

@@ -181,6 +181,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     for each in BECOMES:
         text = f"in yours the sum {each.text} with each projection added to the bias"
         yield Change(text, each.dear + 1.3, partial(_one_by_one, partial(_becomes, each.of)))
+        text = f"in yours what stands there {each.text} before each further projection is added"
+        yield Change(text, each.dear + 1.4, partial(_before_each, each.of))
     for bit in CARRIED:
         text = f"in yours the carry into bit {bit} is lost where projections are added to the bias"
         yield Change(text, 2.4, partial(_one_by_one, partial(without_carry, bit)))
@@ -202,6 +204,18 @@ def _one_by_one(rule: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
     v = given["bias"]
     for more in [given[f"{word} projection"] for word in ORDINALS[:count]] if count > 1 else [given["total"]]:
         v = rule(v, more)
+    return part.right + (v - given["bias"] - given["total"])
+
+
+def _before_each(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
+    """The bias and the sum of the first projection, and each further one added to what becomes of that."""
+    given, count = part.operands, len(part.scene.sums)
+    if not 1 < count <= len(ORDINALS):
+        return None if count > 1 else part.right
+    first, *rest = (given[f"{word} projection"] for word in ORDINALS[:count])
+    v = given["bias"] + first
+    for more in rest:
+        v = of(v) + more
     return part.right + (v - given["bias"] - given["total"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
+from fsref.verification.composed.collecting import collected
 from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.happening import Meant, happening, those
 from fsref.verification.composed.placing import by_step, told_elsewhere
@@ -46,6 +47,8 @@ def sendings() -> Iterator[tuple[str, float, Send]]:
         yield f"spikes come {steps} late", 1 + by / 4, partial(_late, by)
         yield f"spikes come {steps} early", 1.1 + by / 4, partial(_late, -by)
     yield from queues()
+    for words, dear, of in collected():
+        yield f"a train has {words}, too", dear, of
     for meant in happening():
         spike = f"a spike{meant.text}"
         yield f"{spike} is lost", 1 + meant.dear, partial(_lost, meant)

@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, l
 TILES = (4, 8, 16)  # inputs, and outputs, of a tile
 WAYS = (("before", False), ("after", True))
 WITHIN = (("", 1), (" in its step", 2))  # dimensions of spikes (B, K, neurons) that stand apart
+REGISTER = "as from neuron 0 behind the first step"
 SILENT = "in yours a step without spikes sends those of the"
 
 
@@ -28,6 +29,9 @@ def trails_otherwise() -> Iterator[Change]:
             which = f"the {'last' if back else 'first'} {end}"
             dear = 2 + 0.2 * back + (0.1 + 0.5 * back) * (not kept)  # or the first one is lost
             yield Change(f"{text}, {which}", dear, partial(_shifted, apart, back, kept))
+    for end, kept in (("as from its own", "all"), ("as from neuron 0", "none"), (REGISTER, "first")):
+        text = "in yours the first spike of a step is delivered as from the neuron of that before it, the first of all"
+        yield Change(f"{text} {end}", 2.1, partial(_first_shifted, kept))
     text = "in yours a spike is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, False))
     last = f"{text}, the first that of what came before"
@@ -72,6 +76,25 @@ def _shifted(apart: int, back: bool, kept: bool, part: Part) -> Ints:
     found = np.zeros_like(rows)
     np.add.at(found, (*outer, there), np.where(first & (not kept), 0, rows[own]))
     return sent_more(part, read, (found - rows).reshape(shape)[:, turn, turn].reshape(read.spikes.shape))
+
+
+def _first_shifted(kept: str, part: Part) -> Ints:
+    """What is delivered when the first spike of each step is at the neuron of the one before it, the first of all where
+    it is, in the first step or any, or at neuron 0; worth what it is.
+    """
+    read = read_of(part)
+    z, worth = (own.reshape(len(own), -1) for own in (read.spikes.astype(np.int64), read.spikes * read.d))
+    neurons = read.codes[0].size
+    before, at = last_before(z), np.arange(z.shape[1])
+    some = np.nonzero((z > 0) & ((before < 0) | (before // neurons != at // neurons)))
+    last, own = before[some], some[1]
+    step = own // neurons * neurons
+    stays = {"all": step >= 0, "none": step < 0, "first": step == 0}[kept]
+    there = np.where(last < 0, np.where(stays, own, step), step + last % neurons)
+    found = np.zeros_like(worth)
+    np.add.at(found, (some[0], there), worth[some])
+    np.add.at(found, some, -worth[some])
+    return sent_more(part, read, found.reshape(read.spikes.shape))
 
 
 def _worth(of_first: bool, part: Part, stood: bool = True) -> Ints:
