@@ -29,9 +29,9 @@ def trails_otherwise() -> Iterator[Change]:
             which = f"the {'last' if back else 'first'} {end}"
             dear = 2 + 0.2 * back + (0.1 + 0.5 * back) * (not kept)  # or the first one is lost
             yield Change(f"{text}, {which}", dear, partial(_shifted, apart, back, kept))
-    for end, kept in (("as from its own", "all"), ("as from neuron 0", "none"), (REGISTER, "first")):
+    for end, stays in (("as from its own", "all"), ("as from neuron 0", "none"), (REGISTER, "first")):
         text = "in yours the first spike of a step is delivered as from the neuron of that before it, the first of all"
-        yield Change(f"{text} {end}", 2.1, partial(_first_shifted, kept))
+        yield Change(f"{text} {end}", 2.1, partial(_first_shifted, stays))
     text = "in yours a spike is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, False))
     last = f"{text}, the first that of what came before"
@@ -78,7 +78,7 @@ def _shifted(apart: int, back: bool, kept: bool, part: Part) -> Ints:
     return sent_more(part, read, (found - rows).reshape(shape)[:, turn, turn].reshape(read.spikes.shape))
 
 
-def _first_shifted(kept: str, part: Part) -> Ints:
+def _first_shifted(staying: str, part: Part) -> Ints:
     """What is delivered when the first spike of each step is at the neuron of the one before it, the first of all where
     it is, in the first step or any, or at neuron 0; worth what it is.
     """
@@ -89,7 +89,7 @@ def _first_shifted(kept: str, part: Part) -> Ints:
     some = np.nonzero((z > 0) & ((before < 0) | (before // neurons != at // neurons)))
     last, own = before[some], some[1]
     step = own // neurons * neurons
-    stays = {"all": step >= 0, "none": step < 0, "first": step == 0}[kept]
+    stays = {"all": step >= 0, "none": step < 0, "first": step == 0}[staying]
     there = np.where(last < 0, np.where(stays, own, step), step + last % neurons)
     found = np.zeros_like(worth)
     np.add.at(found, (some[0], there), worth[some])
