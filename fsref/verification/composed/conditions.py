@@ -70,7 +70,9 @@ def _of_flag(kind: str, name: str, values: NDArray[Any]) -> Iterator[Condition]:
     """Whether something holds."""
     for held in (True, False):
         if (values == held).all():
-            yield Condition(name if held else f"not {name}", 1.6 if held else 2.1, partial(_flag, kind, name, held))
+            some = name.replace("where no ", "where some ", 1)
+            unheld = f"not {name}" if some == name else some
+            yield Condition(name if held else unheld, 1.6 if held else 2.1, partial(_flag, kind, name, held))
 
 
 def _flag(kind: str, name: str, held: bool, rows: Rows) -> Mask:
