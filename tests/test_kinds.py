@@ -5,6 +5,7 @@ The devices are those of the composed causes, with mistakes at places and times 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -240,13 +241,68 @@ def test_a_network_without_neurons_that_fire_is_judged() -> None:
 
 
 @pytest.mark.parametrize("device", [Lost(), Carried()], ids=lambda device: type(device).__name__)
-def test_one_sum_of_another_kind_is_enough_for_none(device: Drawn) -> None:
-    """A kind that does not give one wrong sum that it is held against is not named."""
+def test_of_most_sums_it_is_said_how_many(device: Drawn) -> None:
+    """A kind that does not give one wrong sum that it is held against is named with how many it gives of how many."""
 
     def noise(case: Case, seen: dict[Any, Any]) -> None:
         seen["in->hid", "sums"][1] += 1537 * (case is CASES[5])
 
-    assert not judged(device, noise, CASES).hints
+    (hint,) = judged(device, noise, CASES).hints
+    given, said = map(int, re.findall(r"as far as (\d+) of (\d+) wrong sums", hint.text)[0])
+    assert hint.name == "kind" and given == said - 1
+
+
+def test_a_kind_of_fewer_than_half_is_none() -> None:
+    """Additions that are lost, where three times as many sums are off by what is drawn, are not named."""
+
+    class Few(Lost):
+        def placed(self, sums: list[int]) -> list[int]:
+            return [own + (int(self.rng.integers(-3000, 3000)) if self.rng.random() < 0.9 else 0) for own in sums]
+
+    assert not judged(Few(), cases=CASES).hints
+
+
+class OtherReset(Drawn):
+    """A spike takes h of another step or channel off."""
+
+    def answers(self, net: Network, trains: Any) -> dict[Any, Any]:
+        p: Any = net["hid"]
+        self.every = p.table.h.ravel().tolist()
+        return super().answers(net, trains)
+
+    def left(self, v: int, h: int, z: bool) -> int:
+        return v - (int(self.rng.choice(self.every)) if self.now() else h) if z else v
+
+
+class NoReset(Drawn):
+    """A spike takes nothing off."""
+
+    def left(self, v: int, h: int, z: bool) -> int:
+        return v - h if z and not self.now() else v
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (OtherReset(), "in yours some spikes take h of another step or channel off, as far as "),
+        (NoReset(), "in yours some spikes take nothing off, or some membranes lose h without one, as far as "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Device) else "",
+)
+def test_kinds_of_resets_are_named(device: Device, words: str) -> None:
+    """A reset that is another by chance is told by what it is."""
+    (hint,) = judged(device).hints
+    assert hint.name == "kind" and words in hint.text and "wrong membranes tell" in hint.text and "[FS-3]" in hint.text
+
+
+def test_membranes_that_follow_from_nothing_have_no_kind() -> None:
+    """What membranes behind a reset are off by is drawn: of no kind."""
+
+    class Noise(Drawn):
+        def left(self, v: int, h: int, z: bool) -> int:
+            return (v - h if z else v) + (int(self.rng.integers(-3000, 3000)) if self.now() else 0)
+
+    assert not judged(Noise()).hints
 
 
 def test_few_sums_have_no_kind() -> None:
