@@ -277,7 +277,7 @@ def kept(case: Case) -> dict[Any, Any]:
             shifted,
             "the train is told: yours holds the trains of the neurons of its column before above its own, in 8 bits",
         ),
-        (kept, "the train is told: yours is ORed with that of the neuron 16 before, and so on"),
+        (kept, "the train is told: yours has what was gathered of the words of 16 before it in its step, too"),
     ],
     ids=["late", "shifted", "kept"],
 )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.conformance.driven import DIFFERS, Driven, owner
+from fsref.conformance.isolating import isolated
 from fsref.conformance.standing import Accumulators, Biases
 from fsref.law.images import drawn_images
 from fsref.law.network import Network
@@ -45,6 +46,8 @@ class Evidence:
         self.bits = None if limits is None or limits.membrane_bits is None else (limits.membrane_bits, limits.overflow)
         self.wrong: dict[Place, list[Driven]] = {}
         self.right: dict[Place, list[Driven]] = {}
+        self.alone: dict[Place, list[Driven]] = {}  # right by themselves in cases that differ elsewhere,
+        self.doubtful: set[int] = set()  # and the layers in which one is not
         self.room = LARGEST
         self.differing = 0
         self.accumulators, self.biases = Accumulators(), Biases()
@@ -61,6 +64,13 @@ class Evidence:
             if len(kept.get(place, ())) < KEPT and (found.passed or place in kept or len(kept) < PLACES):
                 kept.setdefault(place, []).append(found)
         self.room -= size
+        for one in isolated(found):
+            (place,) = _places(one)
+            rows = self.alone.setdefault(place, [])
+            if not one.passed:
+                self.doubtful.add(_layer(one))
+            elif len(rows) < BESIDE:
+                rows.append(one)
 
     @property
     def forms(self) -> set[str]:
@@ -98,6 +108,9 @@ class Evidence:
         (at,) = _places(first)
         places = [*sorted(self.wrong, key=lambda place: place != at)]
         places += [place for place in self.right if place not in self.wrong][:BESIDE]
+        places += [place for place, rows in self.alone.items() if rows and _layer(rows[0]) not in self.doubtful][
+            :BESIDE
+        ]
         counts = [len(self.wrong.get(place, ())) for place in places]
         return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
 
@@ -129,7 +142,7 @@ class Evidence:
 
     def _scene(self, place: Place) -> Scene:
         """A population and what was answered there."""
-        scene, _ = next(scenes_of(place, self.wrong.get(place, ()), self.right.get(place, ())))
+        scene, _ = next(scenes_of(place, self.wrong.get(place, ()), self.right.get(place, self.alone.get(place, ()))))
         return replace(scene, bits=self.bits)
 
     def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
@@ -186,6 +199,13 @@ def behind(rows: Sequence[Driven], alone: bool = False) -> causes.Judged:
         return causes.Judged(hints, count * bool(hints), count, count)
     composed = naming.judged_in_a_row(scene, count)
     return composed if composed.explained or not hints else causes.Judged(hints, count, count)
+
+
+def _layer(found: Driven) -> int:
+    """The number of a population that was judged by itself, among those that have membranes."""
+    assert found.case is not None
+    net = found.case.net
+    return [p.name for p in net.integrating].index(found.case.unit)
 
 
 def _places(found: Driven) -> list[Place]:

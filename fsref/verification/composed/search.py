@@ -111,15 +111,21 @@ def _both(relation: Relation, first: Half, second: Half, unsaid: tuple[Scene, ..
 
 def _against(relation: Relation, quiet: Sequence[Mask], here: Sequence[Condition]) -> float:
     """How dear it is that conditions hold in layers that are right, of whose rows a change leaves these `quiet`: the
-    more of them there are beside those that are wrong, the more it may be done elsewhere alone.
+    more of them there are beside those that are wrong, the more it may be done elsewhere alone. Layers behind the first
+    that is wrong count where they were judged by themselves: that all is right there in cases that pass says little.
     """
     if not any(own.any() for own in quiet):
         return 0
-    rows = _rows(relation, [*quiet])
+    wrong = np.unique(np.concatenate([part.facts["layer"][part.wrong] for part in relation.parts]))
+    first = wrong.min()
+    told = [
+        own & (part.facts["layer"] < first) if part.scene.sent else own
+        for part, own in zip(relation.parts, quiet, strict=True)
+    ]
+    rows = _rows(relation, told)
     layer = rows["facts"]["layer"]
     held = np.logical_and.reduce([layer >= 0, *(each.holds(rows) for each in here)])
     layers, counts = np.unique(layer[held], return_counts=True)
-    wrong = np.unique(np.concatenate([part.facts["layer"][part.wrong] for part in relation.parts]))
     right = int((~np.isin(layers, wrong) & (counts >= QUIET)).sum())
     return AGAINST * right / (right + len(wrong))
 
