@@ -21,6 +21,7 @@ from fsref.simulation.recording import Key
 from fsref.tables import Brief
 from fsref.vectors.case import Case, case_of
 
+LEFT = 2  # in the membranes of loud populations
 LOGITS = "logits"  # the readout behind a population that is none itself
 
 
@@ -77,7 +78,8 @@ class Unit(Brief):
     instead of these.
 
     An fs has `bias` and `table`, a readout a bias alone, a max-pool a `pool` alone: its window. So many silent
-    populations stand `before` it, for a device that is wrong at one place of the list; its last run has the `protocol`.
+    populations stand `before` it, for a device that is wrong at one place of the list, or `loud` ones of its shape, all
+    of whose neurons fire, for one in which something of them is left; its last run has the `protocol`.
     Its sources send what an input sends them where it is to `relay`, else what their biases make, by place.
     What is joined to make a network of it is `dense`, or conv2d where the device may have no dense.
     """
@@ -92,6 +94,7 @@ class Unit(Brief):
     sources: tuple[Source, ...] = ()
     opening: Ints | None = None
     before: int = 0
+    loud: bool = False
     protocol: str = ""
     dense: bool = True
     relay: bool = False
@@ -131,7 +134,9 @@ class Unit(Brief):
         arrays += [array for array in (self.opening, self.bias) if array is not None]
         tables = [self.table, *(source.table for source in self.sources)]
         arrays += [rows for table in tables if table is not None for rows in (table.T, table.h, table.d)]
-        neurons = self.before + sum(source.trains[0].size for source in self.sources)
+        neurons = self.before * (int(np.prod(self.shape)) if self.loud else 1) + sum(
+            source.trains[0].size for source in self.sources
+        )
         places = sum(source.trains[0, 0].size for source in self.sources)
         padded = 0 if self.pool is None else sum(self.pool.padding)
         for q in self.projections:
@@ -192,7 +197,10 @@ class Unit(Brief):
         populations: list[Population] = [first]
         projections: list[Projection] = []
         for n in range(self.before):
-            populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
+            if self.loud:
+                populations.append(FS(f"loud{n}", self.shape, fs_relu(1), np.full(self.shape[0], 1 + LEFT)))
+            else:
+                populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
             projections.append(self._entering(first, populations[-1]))
         at = 0
         for source in self.sources:

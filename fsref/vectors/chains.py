@@ -227,10 +227,10 @@ def below(room: Room, maps: bool) -> Network:
     0 in the first channels of each.
     """
     room = replace(room, deeper=False)
-    layers: list[Population] = [room.given(room.shape(5, 5, 6) if maps else room.shape(11, 1, 1), 5)]
+    layers: list[Population] = [room.given(room.shape(5, 5, 6) if maps else room.shape(33, 1, 1), 5)]
     joined: list[Projection] = []
     for i in range(3):
-        source, name, outputs = layers[-1], f"p{i}", room.count(8)
+        source, name, outputs = layers[-1], f"p{i}", room.count(8 if maps else 33)  # one behind whole words
         weights = room.weights(outputs, source.shape[0], bits=4)
         if maps:
             joined.append(Conv2d(source.name, name, weights[:, :, None, None]))
@@ -272,13 +272,13 @@ def largest(room: Room) -> Network:
     return room.network(f"{CHAIN}_largest", layers, joined)
 
 
-def brim(room: Room) -> Network:
+def brim(room: Room, channels: int = -(-BRIM // 81), outputs: int = 2) -> Network:
     """An input and a population of as many neurons as may be, up to about `BRIM`, which dense projections read, the
     first and some behind.
     """
     room = replace(room, deeper=False)
-    given = room.given(room.shape(-(-BRIM // 81), 9, 9), 4)
-    c, few = given.shape[0], (room.count(2), 1, 1)  # that a load fits a small buffer (CONFORM-1)
+    given = room.given(room.shape(channels, 9, 9), 4)
+    c, few = given.shape[0], (room.count(outputs), 1, 1)  # that a load fits a small buffer (CONFORM-1)
     first, full = FS("first", few, room.relu(4, 901, few[0])), FS("full", given.shape, room.relu(4, 7, c))
     last, out = FS("last", few, room.relu(4, 801, few[0])), Readout("out", (room.count(2), 1, 1))
     joined: list[Projection] = [room.joined(given, "first", room.weights(few[0], given.neurons, bits=4))]
@@ -287,7 +287,7 @@ def brim(room: Room) -> Network:
     )
     for source, target in ((full, last), (given, last), (full, out), (last, out), (first, out)):
         joined.append(room.joined(source, target.name, room.weights(target.shape[0], source.neurons, bits=4)))
-    return room.whole(f"{CHAIN}_brim", [given, first, full, last, out], joined)
+    return room.whole(f"{CHAIN}_brim" + f"_{outputs}" * (outputs > 2), [given, first, full, last, out], joined)
 
 
 def wide(room: Room) -> Shape:

@@ -19,7 +19,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
-from fsref.vectors.chains import allowed, below, chains, grouped, meeting
+from fsref.vectors.chains import allowed, below, brim, chains, grouped, meeting
 from fsref.vectors.products import products
 from fsref.vectors.reaching import reaching
 from fsref.vectors.room import Room
@@ -242,14 +242,20 @@ def windows_of_windows(room: Room) -> Network:
     return room.network("windows", [given, first, inner, outer, last], joined)
 
 
-def single(room: Room) -> Network:
-    """Populations of one neuron, whose membranes stand in the middle of what they can send, one behind the other."""
+def single(room: Room, classes: int = 1) -> Network:
+    """Populations of one neuron, whose membranes stand in the middle of what they can send, one behind the other, and
+    so many classes behind them.
+    """
     given, theta = room.given(room.shape(9, 1, 1), 4), max(1, 40 >> room.smaller)
     one = FS("one", (1, 1, 1), room.relu(6, theta, 1), np.array([27 * theta]))
     two = FS("two", (1, 1, 1), room.relu(5, theta, 1), np.array([11 * theta]))
     weights = room.weights(1, given.neurons, bits=3)
     joined = [room.joined(given, "one", weights), room.joined(one, "two", room.weights(1, 1, bits=2))]
-    return room.network("single", [given, one, two], joined)
+    if classes == 1:
+        return room.network("single", [given, one, two], joined)
+    out = Readout("out", (room.count(classes), 1, 1))
+    joined.append(room.joined(two, "out", room.weights(out.neurons, 1, bits=3)))
+    return room.whole("single_behind", [given, one, two, out], joined)
 
 
 def staircase(room: Room, steps: int, spread: int, wide: bool = False, side: int = 1) -> Network:
@@ -363,6 +369,8 @@ def forms() -> Iterator[Form]:
     yield partial(meeting, channels=1)  # of which a spike comes from the channel of the one before, always
     for maps in (True, False):
         yield partial(below, maps=maps)
+    yield partial(brim, channels=5, outputs=4)
+    yield partial(single, classes=4)  # whose source is one neuron in the third layer
 
 
 def made(form: Form, room: Room) -> Network | None:

@@ -25,11 +25,13 @@ Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]
 
 def starts(unit: Unit, place: Place | None, index: int, layer: int) -> Iterator[Unit]:
     """A unit, and the forms of it to begin with where not all that it reads can be what an input sends, or where a
-    device is wrong at one `index` of the list of populations alone, or in one `layer` of those that have membranes.
+    device is wrong at one `index` of the list of populations alone, or in one `layer` of those that have membranes, or
+    where something of populations before is left.
     """
     for form in (*apart(unit), unit, *fewer_runs(unit), *fewer_projections(unit)):
         depths = [at + more - form.depth for at in (index - 1, layer) for more in (0, 1)]  # or its source is wrong
-        for before in dict.fromkeys((0, *(max(0, depth) for depth in depths))):
+        least = int(unit.loud)
+        for before in dict.fromkeys((least, *(max(least, depth) for depth in depths))):
             as_deep = replace(form, before=before)
             yield as_deep
             _, y, x = (0, 0, 0) if place is None else place
@@ -39,6 +41,8 @@ def starts(unit: Unit, place: Place | None, index: int, layer: int) -> Iterator[
             yield from flat(as_deep)
     if unit.scope == "network" and not unit.relayed and any(source is not unit.fed for source in unit.sources):
         yield from starts(replace(unit, relay=True), place, index, layer)  # a chip may have one bias a channel alone
+    elif unit.scope == "network" and not unit.loud:
+        yield from starts(replace(unit, loud=True), place, index, layer)  # something of those before may be left
 
 
 def ways(place: Place | None) -> Sequence[Smaller]:

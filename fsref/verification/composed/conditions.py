@@ -139,6 +139,9 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
             yield Condition(f"in a last group of {n} {name}s, whole or not", 2.6, partial(_from_last, name, n))
     if (values >= (values + ends + 1) // 2).all():
         yield Condition(f"in the second half of the {name}s", 2.2, partial(_halved, name))
+    for n in MODULI:
+        if far >= n and (values % n).all():
+            yield Condition(f"but in {name}s 0, {n}, {2 * n}, ...", 2.6, here(lambda v, n=n: v % n != 0))
     for n in (2, *MODULI, *(n for n in LARGER if far > n)):
         over = values % n
         if (over == over[0]).all():

@@ -150,13 +150,17 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
             f"{name} of the other of two steps": rows[np.minimum(np.arange(len(rows)) ^ 1, len(rows) - 1)],
         }
-    return found | {
-        "T of the last step of the neuron before": moved(np.broadcast_to(T[-1:], (1, *before.shape[2:])), -1),
-        "v of the neuron before": moved(before, -1),
-        "v of the next neuron": moved(before, 1),
-        "v of the step before": shifted(before, -1, 1),
-        "v when its window opens": before[:, :1],
-    }
+    return (
+        found
+        | {
+            "T of the last step of the neuron before": moved(np.broadcast_to(T[-1:], (1, *before.shape[2:])), -1),
+            "v of the neuron before": moved(before, -1),
+            "v of the next neuron": moved(before, 1),
+            "v of the step before": shifted(before, -1, 1),
+            "v when its window opens": before[:, :1],
+        }
+        | ({} if own.after is None else {"v that the neuron before is left with": moved(own.after, -1)})
+    )
 
 
 def _apart(rows: Ints, by: int) -> Ints:
