@@ -59,14 +59,14 @@ Alike: TypeAlias = Callable[[Update, Update], bool]  # whether one is taken for 
 Follows: TypeAlias = Callable[[Memory, Steps], None]  # what becomes of a memory
 
 
-def updates_otherwise() -> Iterator[Change]:
-    """What becomes of membranes when updates follow one another."""
+def updates_otherwise(more: float = 0) -> Iterator[Change]:
+    """What becomes of membranes, or sums, when updates follow one another, so much `more` dear."""
     for lanes, (order, far, kind) in product(IN_TURN, ORDERS):
         where = f", channels in {lanes} memories in turn" if lanes > 1 else ""
         for words, dear, follows in RULES:
             text = f"in yours {words}, step by step{order}{where}"
             change = partial(_followed, follows, lanes, kind)
-            yield Change(text, dear + far + lanes / 100, change, unsaid=MOSTLY)
+            yield Change(text, dear + far + lanes / 100 + more, change, unsaid=MOSTLY)
 
 
 def _late(deep: int, memory: Memory, steps: Steps) -> None:
