@@ -59,14 +59,17 @@ def cases(target: str) -> Iterator[Case]:
 
 
 def told(case: Case, sums: Any = None, T: Any = None, h: Any = None, late: Any = None) -> Answers:
-    """What is told of a population with other sums, or other rows of its table; `late` neurons read a membrane as it
-    stood two steps before.
+    """What is told of a population with other sums, or other rows of its table, by channel or neuron; `late` neurons
+    read a membrane as it stood two steps before.
     """
     name = case.unit
     p: Any = case.net[name]
     size = p.shape[1] * p.shape[2]
     own = [np.repeat(rows, size, axis=0) for rows in p.table.rows(p.shape[0])]
-    T, h = (rows if other is None else np.repeat(other, size, axis=0) for rows, other in zip(own, (T, h), strict=False))
+    T, h = (
+        rows if other is None else np.repeat(other, p.neurons // len(other), axis=0)
+        for rows, other in zip(own, (T, h), strict=False)
+    )
     (q,) = case.net.into(name)
     sums = case.expected[q, "sums"] if sums is None else sums
     v = opening = sums + np.repeat(np.array(p.bias), size)
@@ -93,6 +96,12 @@ def one_on(case: Case) -> Answers:
     """h is that of the next step, in the last one what lies behind."""
     h = case.net[case.unit].table.h.astype(np.int64)  # type: ignore[union-attr]
     return told(case, h=np.concatenate([h[:, 1:], np.full((len(h), 1), 77)], axis=1))
+
+
+def counted(case: Case) -> Answers:
+    """T of the channel that a counter tells which goes on a place late."""
+    T = case.net[case.unit].table.T  # type: ignore[union-attr]
+    return told(case, T=T[np.arange(108) // 13])
 
 
 def unwritten(case: Case) -> Answers:
@@ -125,6 +134,50 @@ def kept_partly(z: Any) -> Any:
         last = flat[t - 1, flat.shape[1] // 64 * 64 :].copy()
         flat[t, : len(last)] |= last
     return flat
+
+
+def kept_before(z: Any) -> Any:
+    """The same, and in the first step stands what came before: two spikes."""
+    z.reshape(K, -1)[0, [1, 5]] = 1
+    return kept_partly(z)
+
+
+def by_channel_before(case: Case) -> Answers:
+    """Each spike comes by the weights of the channel of the one before it, the first by those of channel 0."""
+    channel = [0]
+
+    def before(c: int) -> int:
+        channel.append(c)
+        return channel[-2]
+
+    return along(case, lambda t, n: (before(n // 20), n % 20, n // 20))
+
+
+def nearer(case: Case) -> Answers:
+    """Each spike is 8 neurons nearer for each empty word of 8 before it in its step."""
+    z = case.given["maps", "spikes"] >> np.arange(K - 1, -1, -1)[:, None] & 1
+    empty = [[not z[t, at : at + 8].any() for at in range(0, 60, 8)] for t in range(K)]
+
+    def moved(t: int, n: int) -> tuple[int, int, int]:
+        c, place = divmod(int(n - 8 * sum(empty[t][: n // 8])), 20)
+        return c, place, c
+
+    return along(case, moved)
+
+
+def along(case: Case, where: Callable[[int, int], tuple[int, int, int]]) -> Answers:
+    """Sums of a conv2d of spikes that come from another channel and place, worth d of a channel."""
+    q: Any = case.net.named_projections["maps->conv"]
+    d, w = case.net["maps"].table.d, q.weights.astype(np.int64)  # type: ignore[union-attr]
+    sums = np.zeros((9, 3, 4), np.int64)
+    for t in range(K):
+        for n in np.flatnonzero(case.given["maps", "spikes"] >> (K - 1 - t) & 1):
+            c, place, own = where(t, int(n))
+            for r, s in np.ndindex(2, 2):
+                y, x = place // 5 - r, place % 5 - s
+                if 0 <= y < 3 and 0 <= x < 4:
+                    sums[:, y, x] += w[:, c, r, s] * d[own, t]
+    return told(case, sums.ravel())
 
 
 def delivered(case: Case, made: Callable[[Events, Any], list[tuple[int, int, int]]]) -> Answers:
@@ -189,6 +242,18 @@ def alike(case: Case) -> Answers:
 CHIPS: dict[str, tuple[str, Callable[[Case], Answers], str]] = {
     "narrow": ("conv", narrow, "T of an address with a pitch of K, where each row lies in a word of 8 steps"),
     "one on": ("conv", one_on, "yours takes h of the next step, in the last one what lies behind its row off"),
+    "counted": ("conv", counted, "yours compares with T of channel (n / (H * W + 1)) mod C"),
+    "kept before": (
+        "conv",
+        lambda case: spikes_told(case, kept_before),
+        "no whole one of 64, of the step before, in its first word, and in its first step what came before, too",
+    ),
+    "by channel before": (
+        "conv",
+        by_channel_before,
+        "comes by the weights of the channel of the spike before it, the first by those of channel 0",
+    ),
+    "nearer": ("conv", nearer, "a spike is 8 neurons nearer for each empty word of 8 before it in its step"),
     "unwritten": (
         "dense",
         unwritten,
@@ -239,6 +304,27 @@ def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
     of, what = ("conv", "spikes") if name == "kept on" else ("maps->dense", "sums")
     rows[2] = off(rows[2], of, what, 1, 8)
     assert not any(words in hint.text for hint in composed_of(rows).hints)
+
+
+def test_membranes_under_way_are_named() -> None:
+    """A chip reads membranes before those of the last 4 neurons are written: a step late of 3 or 4, rightly of 6."""
+    rng, rows = np.random.default_rng(7), []
+    for count in (3, 4, 6):
+        net = Network(
+            [
+                Input("in", (4, 1, 1), K, 15),
+                FS("few", (count, 1, 1), table(rng, count), rng.integers(0, 300, count)),
+                Readout("out", (1, 1, 1)),
+            ],
+            [
+                Dense("in", "few", rng.integers(-30, 30, (count, 4))),
+                Dense("few", "out", np.ones((1, count), np.int64)),
+            ],
+        )
+        for codes in rng.integers(0, 16, (4, 4)):
+            case = case_of(net, "population", "few", {("in", "spikes"): codes})
+            rows.append(driven(case, told(case, late=np.full(count, count < 6))))
+    assert "v before the last 4 neurons were written" in composed_of(rows).hints[0].text
 
 
 def test_the_bias_where_the_first_sum_is_0_is_named() -> None:

@@ -34,14 +34,20 @@ def collected() -> Iterator[tuple[str, float, Send]]:
 def told_collected() -> Iterator[Change]:
     """Trains that are told as they are gathered."""
     for words, dear, of in collected():
-        yield Change(f"yours has {words}, too", dear, partial(_told, of))
+        yield Change(f"yours has {words}, too", dear, partial(_told, of, False))
+        text = f"yours has {words}, and in its first step what came before, too"
+        yield Change(text, dear + 0.2, partial(_told, of, True))
 
 
-def _told(of: Send, part: Part) -> Ints | None:
-    rows = arranged(part, part.right)
-    if rows is None:
+def _told(of: Send, stood: bool, part: Part) -> Ints | None:
+    """Trains as they are gathered; in the first step as they were told, where something else may have `stood` there."""
+    rows, seen = arranged(part, part.right), arranged(part, part.seen)
+    if rows is None or seen is None:
         return None
-    z = reference.input_trains(rows, part.scene.net.steps[part.scene.population.name]).astype(np.int64)
+    steps = part.scene.net.steps[part.scene.population.name]
+    z, told = (reference.input_trains(each, steps).astype(np.int64) for each in (rows, seen))
+    if stood:
+        z[:, 0] |= told[:, 0]
     return np.asarray(reference.words(of(z) > 0), np.int64).ravel()
 
 

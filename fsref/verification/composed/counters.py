@@ -16,6 +16,13 @@ from fsref.tables import Brief
 
 BEYOND = -1  # of a row behind the last it is not known what stands there
 Count: TypeAlias = Callable[[Ints, Ints, Ints, Shape], Ints]  # from c, y, x and the shape
+
+
+def _number(c: Ints, y: Ints, x: Ints, shape: Shape) -> Ints:
+    """The number of a neuron."""
+    return (c * shape[1] + y) * shape[2] + x
+
+
 COUNTS: tuple[tuple[str, float, Count], ...] = (
     ("y", 2, lambda c, y, x, shape: y),
     ("x", 2, lambda c, y, x, shape: x),
@@ -24,9 +31,11 @@ COUNTS: tuple[tuple[str, float, Count], ...] = (
     ("c * W + x", 2.4, lambda c, y, x, shape: c * shape[2] + x),
     ("c + y", 2.4, lambda c, y, x, shape: c + y),
     ("c + x", 2.4, lambda c, y, x, shape: c + x),
-    ("n", 2.1, lambda c, y, x, shape: (c * shape[1] + y) * shape[2] + x),
-    ("n / H", 2.3, lambda c, y, x, shape: ((c * shape[1] + y) * shape[2] + x) // shape[1]),
-    ("n / C", 2.4, lambda c, y, x, shape: ((c * shape[1] + y) * shape[2] + x) // shape[0]),
+    ("n", 2.1, _number),
+    ("n / H", 2.3, lambda c, y, x, shape: _number(c, y, x, shape) // shape[1]),
+    ("n / (H * W + 1)", 2.1, lambda c, y, x, shape: _number(c, y, x, shape) // (shape[1] * shape[2] + 1)),
+    ("n / (H * W - 1)", 2.2, lambda c, y, x, shape: _number(c, y, x, shape) // max(1, shape[1] * shape[2] - 1)),
+    ("n / C", 2.4, lambda c, y, x, shape: _number(c, y, x, shape) // shape[0]),
 )
 ENDS: tuple[tuple[str, float, Callable[[Ints, int], Ints]], ...] = (
     ("channel ({}) mod C", 0, lambda at, channels: at % channels),

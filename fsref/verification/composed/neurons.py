@@ -40,6 +40,7 @@ from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
 SHIFTS = range(1, 13)  # of leaks
+UNWRITTEN = (2, 3, 4, 8)  # neurons whose membranes are under way
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,9 +159,15 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             "v of the next neuron": moved(before, 1),
             "v of the step before": shifted(before, -1, 1),
             "v when its window opens": before[:, :1],
+            **{f"v before the last {n} neurons were written": _unwritten(own, n) for n in UNWRITTEN},
         }
         | ({} if own.after is None else {"v that the neuron before is left with": moved(own.after, -1)})
     )
+
+
+def _unwritten(own: Neurons, n: int) -> Ints:
+    """Membranes as they stood before those of the last n neurons were written, step by step one behind the other."""
+    return shifted(own.before, -(n // own.before[0, 0].size), 1)
 
 
 def _apart(rows: Ints, by: int) -> Ints:

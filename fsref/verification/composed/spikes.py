@@ -89,8 +89,9 @@ def spikes_otherwise() -> Iterator[Change]:
     yield Change(text, 2.2, partial(_of_step_before, 1, of_last=True), unsaid=MOSTLY)
     text = "in yours spikes are read of the population just before the target"
     yield Change(text, 2, _of_population_before, unsaid=MOSTLY)
-    text = f"{text}, as its own lie there, step by step"
-    yield Change(text, 2.1, _of_steps_before, unsaid=MOSTLY)
+    for n in (1, *WORDS[1:]):
+        words = f"{text}, as its own lie there, step by step" + f", in words of {n} neurons" * (n > 1)
+        yield Change(words, 2.1 + n / 1000, partial(_of_steps_before, n), unsaid=MOSTLY)
     text = "in yours codes are read of the population just before the target"
     yield Change(text, 2.1, _of_codes_before, unsaid=MOSTLY)
     for other, where in product(list(others("neuron")), list(sources())):
@@ -225,18 +226,20 @@ def _of_population_before(part: Part) -> Ints | None:
     return delivered(part, read.q, (spikes * read.d).sum(axis=1))
 
 
-def _of_steps_before(part: Part) -> Ints | None:
+def _of_steps_before(n: int, part: Part) -> Ints | None:
     """What is delivered of the bits that stand at the source's places where the trains of the population just before
-    the target lie, step by step; UNSAID where one lies behind these.
+    the target lie, step by step, each in words of n neurons; UNSAID where one lies behind these.
     """
     read, scene, before = read_of(part), part.scene, _just_before(part)
     if before not in scene.sent:
         return None if before else part.right
     trains = scene.sent[before].reshape(scene.count, 1, 1, -1)
-    bits = reference.input_trains(trains, scene.net.steps[before]).reshape(scene.count, -1)
-    size = read.spikes[0].size
-    z = np.pad(bits, ((0, 0), (0, max(0, size - bits.shape[1]))))[:, :size].reshape(read.spikes.shape)
-    behind = (np.arange(size) >= bits.shape[1]).reshape(read.spikes.shape[1:]).any(axis=0)
+    planes = reference.input_trains(trains, scene.net.steps[before]).reshape(scene.count, scene.net.steps[before], -1)
+    bits = np.pad(planes, ((0, 0), (0, 0), (0, -planes.shape[2] % n))).reshape(scene.count, -1)
+    steps, neurons = len(read.d), read.codes[0].size
+    at = np.arange(steps)[:, None] * (-(-neurons // n) * n) + np.arange(neurons)
+    z = bits[:, np.minimum(at, bits.shape[1] - 1)].reshape(read.spikes.shape)
+    behind = (at >= bits.shape[1]).reshape(read.spikes.shape[1:]).any(axis=0)
     unknown = reached(part, np.broadcast_to(behind.astype(np.int64), read.codes.shape))
     return np.where(unknown, UNSAID, delivered(part, read.q, (z * read.d).sum(axis=1)))
 

@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, l
 TILES = (4, 8, 16)  # inputs, and outputs, of a tile
 WAYS = (("before", False), ("after", True))
 WITHIN = (("", 1), (" in its step", 2))  # dimensions of spikes (B, K, neurons) that stand apart
+SKIPPED = (8, 16, 32, 64)  # neurons of a word
 REGISTER = "as from neuron 0 behind the first step"
 SILENT = "in yours a step without spikes sends those of the"
 
@@ -32,6 +33,12 @@ def trails_otherwise() -> Iterator[Change]:
     for end, stays in (("as from its own", "all"), ("as from neuron 0", "none"), (REGISTER, "first")):
         text = "in yours the first spike of a step is delivered as from the neuron of that before it, the first of all"
         yield Change(f"{text} {end}", 2.1, partial(_first_shifted, stays))
+    text = "in yours a spike comes by the weights of the channel of the spike before it, the first"
+    for end, first in (("by its own", False), ("by those of channel 0", True)):
+        yield Change(f"{text} {end}", 2.1 + 0.05 * first, partial(_channel_before, first))
+    for n in SKIPPED:
+        text = f"in yours a spike is {n} neurons nearer for each empty word of {n} before it in its step"
+        yield Change(text, 2.1, partial(sent_instead, partial(_nearer, n)))
     text = "in yours a spike is worth d of the spike before it"
     yield Change(text, 2, partial(_worth, False))
     last = f"{text}, the first that of what came before"
@@ -95,6 +102,40 @@ def _first_shifted(staying: str, part: Part) -> Ints:
     np.add.at(found, (some[0], there), worth[some])
     np.add.at(found, some, -worth[some])
     return sent_more(part, read, found.reshape(read.spikes.shape))
+
+
+def _channel_before(from_first: bool, part: Part) -> Ints:
+    """What is delivered when each spike of a conv2d comes by the weights of the channel of the one before it, as
+    numbered in its group, at its own place and in its own group; the first by its own, or by those of channel 0.
+    """
+    read = read_of(part)
+    if read.q.weights.ndim < 4:
+        return part.right
+    z = read.spikes.reshape(len(read.spikes), -1).astype(np.int64)
+    (channels, *_), neurons = read.codes.shape[1:], read.codes[0].size
+    places, inputs = neurons // channels, read.q.weights.shape[1]
+    before = last_before(z)
+    some = np.nonzero(z)
+    own, last = some[1], before[some]
+    channel = np.where(last < 0, 0 if from_first else own % neurons // places, last % neurons // places)
+    group = own % neurons // places // inputs
+    there = own // neurons * neurons + (group * inputs + channel % inputs) * places + own % places
+    worth = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()[own]
+    found = np.zeros(z.shape, np.int64)
+    np.add.at(found, (some[0], there), worth)
+    np.add.at(found, some, -worth)
+    return sent_more(part, read, found.reshape(read.spikes.shape))
+
+
+def _nearer(n: int, z: Ints) -> Ints:
+    """Spikes (B, K, C, H, W), each n addresses nearer for each empty word of n before it in its step."""
+    flat = z.reshape(*z.shape[:2], -1)
+    words = np.pad(flat, ((0, 0), (0, 0), (0, -flat.shape[2] % n))).reshape(*flat.shape[:2], -1, n)
+    empty = np.cumsum(~words.any(axis=3), axis=2)
+    found = np.zeros_like(flat)
+    some = np.nonzero(flat)
+    np.add.at(found, (*some[:2], some[2] - n * empty[some[0], some[1], some[2] // n]), flat[some])
+    return found.reshape(z.shape)
 
 
 def _worth(of_first: bool, part: Part, stood: bool = True) -> Ints:
