@@ -22,6 +22,7 @@ from fsref.verification.scene import Scene
 from fsref.verification.taps import taps_of
 
 TRIED, KEPT = 384, 192  # wrong sums looked at, and of these the ones of the fewest spikes
+MANY = 4  # one of so many neurons is many
 FIRED = 12  # neurons of a source that are followed to where what they send may come
 
 
@@ -70,6 +71,12 @@ class Wrong(Brief):
     def off(self) -> int:
         """By how much it is off."""
         return self.seen - self.right
+
+    @property
+    def told_apart(self) -> Ints:
+        """What was told of other neurons; where many of them say the same as it, of those that do not."""
+        same = self.told == self.seen
+        return self.told[~same] if MANY * same.sum() > len(same) else self.told
 
     @property
     def total(self) -> int:

@@ -143,11 +143,11 @@ def _unsigned(wrong: Wrong) -> Ints | None:
 
 
 def _added(wrong: Wrong) -> Ints:
-    return np.concatenate([wrong.sums, wrong.told])
+    return np.concatenate([wrong.sums, wrong.told_apart])
 
 
 def _instead_of(wrong: Wrong) -> Ints:
-    return np.concatenate([_added(wrong) - wrong.total, wrong.told - wrong.right])
+    return np.concatenate([_added(wrong) - wrong.total, wrong.told_apart - wrong.right])
 
 
 def _left_instead(wrong: Wrong) -> Ints:
