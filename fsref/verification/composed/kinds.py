@@ -22,12 +22,13 @@ Off = Callable[[Wrong], Ints | None]
 @dataclass(frozen=True, eq=False, repr=False)
 class Kind(Brief):
     """A kind of mistake in words, how `dear` these are, and all that a sum may be `off` by if it is one; None where
-    that is too much.
+    that is too much. Whether `most` sums are enough for it: of a kind that may give much they say too little.
     """
 
     text: str
     dear: float
     off: Off
+    most: bool = False
 
 
 def _any(parts: Iterable[Ints]) -> Ints | None:
@@ -199,15 +200,15 @@ def _of_some_inputs() -> Iterator[Kind]:
 
 KINDS = (
     *_of_some_inputs(),
-    Kind("some additions are lost", 0, partial(_some, _additions, -1)),
-    Kind("some additions are made twice", 0, partial(_some, _additions, 1)),
-    Kind("some additions have the other sign", 1, partial(_some, _additions, -2)),
+    Kind("some additions are lost", 0, partial(_some, _additions, -1), True),
+    Kind("some additions are made twice", 0, partial(_some, _additions, 1), True),
+    Kind("some additions have the other sign", 1, partial(_some, _additions, -2), True),
     Kind(
         "some additions come out one too low, as if bits were cut off or a borrow lost", 0, partial(_one_with_each, -1)
     ),
     Kind("some additions come out one too high, as if a carry were added", 0, partial(_one_with_each, 1)),
-    Kind("all that some inputs send is lost", 1, partial(_some, _products, -1)),
-    Kind("all that some inputs send counts twice", 1, partial(_some, _products, 1)),
+    Kind("all that some inputs send is lost", 1, partial(_some, _products, -1), True),
+    Kind("all that some inputs send counts twice", 1, partial(_some, _products, 1), True),
     Kind("some weights below 0 lose their sign bit", 0, _unsigned),
     Kind("what some inputs send comes to other places", 1.5, partial(_elsewhere, lambda one: one.kernel)),
     Kind("what some inputs send comes to other places or outputs", 1.5, partial(_elsewhere, lambda one: one.outputs)),
@@ -224,11 +225,11 @@ KINDS = (
     Kind("all spikes of some steps are worth d of another step, or 0", 1, _other_d_of_steps),
     Kind("some steps deliver the spikes of another", 1, partial(_other_spikes, False)),
     Kind("some steps without a spike deliver the spikes of another", 0.5, partial(_other_spikes, True)),
-    Kind("what another neuron got is added", 0, _added),
-    Kind("what another neuron got stands there", 0, _instead_of),
-    Kind("what another neuron was left with is added", 0.5, lambda wrong: wrong.left),
-    Kind("what another neuron was left with stands there", 0.5, _left_instead),
-    Kind("some biases are lost", 0, partial(_bias, -1)),
-    Kind("some biases are added twice", 0, partial(_bias, 1)),
+    Kind("what another neuron got is added", 0, _added, True),
+    Kind("what another neuron got stands there", 0, _instead_of, True),
+    Kind("what another neuron was left with is added", 0.5, lambda wrong: wrong.left, True),
+    Kind("what another neuron was left with stands there", 0.5, _left_instead, True),
+    Kind("some biases are lost", 0, partial(_bias, -1), True),
+    Kind("some biases are added twice", 0, partial(_bias, 1), True),
     Kind("some biases are those of other neurons", 1, _other_bias),
 )

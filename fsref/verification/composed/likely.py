@@ -50,29 +50,31 @@ def _told(relation: Relation, what: str, which: str, held: Iterable[Held | None]
     return f"{relation.says}: in yours {text}, as far as {said} tell; which, nothing does [{relation.rule}]"
 
 
-def _kinds() -> Iterator[tuple[str, float, Chance]]:
-    """All kinds of mistakes."""
+def _kinds() -> Iterator[tuple[str, float, Chance, bool]]:
+    """All kinds of mistakes, and whether most sums are enough for one."""
     for kind in KINDS:
-        yield kind.text, kind.dear, partial(_among, kind)
+        yield kind.text, kind.dear, partial(_among, kind), kind.most
     for bits in WRAPS:
-        yield f"some sums wrap at {bits} bits on the way", 0, partial(_wraps, bits)
+        yield f"some sums wrap at {bits} bits on the way", 0, partial(_wraps, bits), False
     for bits in ENDS:
-        yield f"some sums saturate at {bits} bits on the way", 0, partial(_saturates, bits)
+        yield f"some sums saturate at {bits} bits on the way", 0, partial(_saturates, bits), False
     for bits in CARRIES:
         text = f"some additions come out {1 << bits:,} too low, as if the carry into bit {bits} were lost"
-        yield text, 1, partial(_carries, -1, bits)
+        yield text, 1, partial(_carries, -1, bits), False
         text = f"some additions come out {1 << bits:,} too high, as if the borrow from bit {bits} were lost"
-        yield text, 1, partial(_carries, 1, bits)
+        yield text, 1, partial(_carries, 1, bits), False
 
 
-def _held(wrong: Sequence[One], text: str, dear: float, chance: Callable[[One], float | None]) -> Held | None:
+def _held(
+    wrong: Sequence[One], text: str, dear: float, chance: Callable[[One], float | None], most: bool = True
+) -> Held | None:
     """Whether a kind gives all that is wrong, how many bits this says for it, its words, how many it gives, and of how
-    many it says something; None where it does not give most, or they say too little.
+    many it says something; None where it does not give all, or `most` where they are enough, or they say too little.
     """
     said = [own for own in map(chance, wrong) if own is not None]
     given = [own for own in said if own]
     some = len(said) - len(given)
-    if some * MISSES > len(said):
+    if some * MISSES > len(said) * most:
         return None
     bits = -DEAR * dear - sum(map(log2, given)) - some * MISSED
     enough = bits >= SURE and len(given) >= LEAST and len(said) * SHARE >= len(wrong)
