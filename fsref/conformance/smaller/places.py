@@ -153,7 +153,15 @@ def fewer_shared_rows(unit: Unit) -> Iterator[Unit]:
     """Without some rows or columns of a source all of which each of several windows reads, and without their taps."""
     for source, axis in product(unit.sources, (0, 1)):
         own = {n: q for n, q in enumerate(unit.projections) if source.name in q.sources}
-        windows = {n: q for n, q in own.items() if isinstance(q, Conv2d) and q.kernel == source.trains.shape[2:]}
+        windows: dict[int, Conv2d] = {}
+        for n, q in own.items():
+            match q:
+                case Conv2d() if q.kernel == source.trains.shape[2:]:
+                    windows[n] = q
+                case Conv2d() | Dense() | Gate():
+                    pass
+                case _:
+                    assert_never(q)
         if len(own) < 2 or len(windows) < len(own) or any(any(q.padding) for q in windows.values()):
             continue
         for some in leaving(source.trains.shape[2 + axis]):
