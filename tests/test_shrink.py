@@ -350,6 +350,25 @@ def test_a_far_neuron_of_a_window_is_read_at_one_place() -> None:
     assert fails([small]) and [p.neurons for p in small.net.integrating] == [1, 1]
 
 
+def test_what_is_left_of_populations_before_is_kept() -> None:
+    """A device that adds the code of a neuron of the same number in the fs before: one of them that fires stays."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        codes = [case.expected[p.name, "codes"] for p in net.fs]
+        return any(bool((a[: len(b)] * b[: len(a)]).any()) for a, b in zip(codes, codes[1:], strict=False))
+
+    case = next(
+        case
+        for codes in np.random.default_rng(15).integers(0, 32, (60, 72))
+        if fails([case := case_of(NET, "network", "out", {("in", "codes"): codes})])
+    )
+    both = case.expected["a", "codes"] * case.expected["b", "codes"]
+    c, y, x = np.unravel_index(np.flatnonzero(both)[0], (3, 3, 3))
+    (small,) = shrink([case], ("b", (int(c), int(y), int(x))), fails)
+    assert fails([small]) and [p.neurons for p in small.net.integrating] == [1, 1, 1]
+
+
 def test_a_layer_is_counted_without_pools() -> None:
     """A device that is wrong in a dense of the third population with membranes alone, behind a pool: few neurons."""
 

@@ -121,10 +121,11 @@ def flat(unit: Unit) -> Iterator[Unit]:
             case Dense():
                 weights += q.weights.reshape(weights.shape if not q.pooled else (*q.weights.shape, 1, 1))
             case Conv2d():
+                whole = _of_all_inputs(q)
                 for r, c in np.ndindex(q.kernel):
                     y, x = r * q.dilation[0] - q.padding[0], c * q.dilation[1] - q.padding[1]
                     if 0 <= y < weights.shape[2] and 0 <= x < weights.shape[3]:
-                        weights[:, :, y, x] = _of_all_inputs(q)[:, :, r, c]
+                        weights[:, :, y, x] = whole[:, :, r, c]
             case _:
                 assert_never(q)
         projections.append(Dense(q.source, q.target, weights.reshape(len(weights), -1)))
