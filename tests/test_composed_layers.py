@@ -233,7 +233,7 @@ def test_a_mistake_in_one_layer_is_named(name: str) -> None:
     report = conform(chip, greeting=GREETING, examples=0)
     assert report.first is not None and report.first.difference is not None
     assert words in report.hints.hints[0].text
-    assert report.hints.explained > 0.9 * report.hints.judged  # of some too much would have to be followed
+    assert report.hints.explained > 0.8 * report.hints.judged  # of large ones too much would have to be followed
     failed = sum(not one.passed for one in report.driven)
     said = "of them asked for this alone" in " ".join(str(report).split())
     assert said == (report.hints.differing > failed) and said >= (failed < ENOUGH)
