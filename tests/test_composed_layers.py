@@ -205,7 +205,7 @@ MISTAKES: dict[str, tuple[Layers, str]] = {
     "or": (Layers(3, code=partial(np.bitwise_or.reduce, axis=0)), "yours is the OR of d"),
     "unsigned": (Layers(0, weights=unsigned), "a weight of inputs 7, 15, ... has 8 bits without a sign"),
     "signed": (Layers(2, passed=signed), "a word of 8 neurons whose last one"),
-    "worth": (LateWorth(2), "the first that of what came before, in population 2"),  # as little is said of others
+    "worth": (LateWorth(2), "the first that of what came before, in layer 1"),  # as little is said of others
     "scanned": (Layers(0, passed=scanned), "a spike behind an empty word of 8 neurons of its step is lost"),
 }
 
