@@ -114,7 +114,7 @@ def _against(relation: Relation, quiet: Sequence[Mask], here: Sequence[Condition
     more of them there are beside those that are wrong, the more it may be done elsewhere alone. Layers behind the first
     that is wrong count where they were judged by themselves: that all is right there in cases that pass says little.
     """
-    if not any(own.any() for own in quiet):
+    if not any(own.any() for own in quiet) or not any(part.scene.sent for part in relation.parts):
         return 0
     wrong = np.unique(np.concatenate([part.facts["layer"][part.wrong] for part in relation.parts]))
     first = wrong.min()
