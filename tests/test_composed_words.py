@@ -21,6 +21,11 @@ Answers = dict[tuple[str, str], Any]
 Events = list[tuple[int, int]]  # spikes by step and neuron
 
 
+def of(net: Network, name: str) -> Any:
+    """A population that is known to have a table, or a bias."""
+    return net[name]
+
+
 def table(rng: np.random.Generator, channels: int) -> Table:
     """A table in which T, h and d of each channel are others."""
     T = np.sort(rng.integers(1, 400, (channels, K)))[:, ::-1].copy()
@@ -63,7 +68,7 @@ def told(case: Case, sums: Any = None, T: Any = None, h: Any = None, late: Any =
     read a membrane as it stood two steps before.
     """
     name = case.unit
-    p: Any = case.net[name]
+    p = of(case.net, name)
     size = p.shape[1] * p.shape[2]
     own = [np.repeat(rows, size, axis=0) for rows in p.table.rows(p.shape[0])]
     T, h = (
@@ -86,7 +91,7 @@ def told(case: Case, sums: Any = None, T: Any = None, h: Any = None, late: Any =
 
 def narrow(case: Case) -> Answers:
     """T of each channel lies in a word of 8 steps, and is read with a pitch of K."""
-    T = case.net[case.unit].table.T  # type: ignore[union-attr]
+    T = of(case.net, case.unit).table.T
     memory = np.zeros((len(T), 8), np.int64)
     memory[:, :K] = T
     return told(case, T=memory.ravel()[: T.size].reshape(T.shape))
@@ -94,13 +99,13 @@ def narrow(case: Case) -> Answers:
 
 def one_on(case: Case) -> Answers:
     """h is that of the next step, in the last one what lies behind."""
-    h = case.net[case.unit].table.h.astype(np.int64)  # type: ignore[union-attr]
+    h = of(case.net, case.unit).table.h.astype(np.int64)
     return told(case, h=np.concatenate([h[:, 1:], np.full((len(h), 1), 77)], axis=1))
 
 
 def counted(case: Case) -> Answers:
     """T of the channel that a counter tells which goes on a place late."""
-    T = case.net[case.unit].table.T  # type: ignore[union-attr]
+    T = of(case.net, case.unit).table.T
     return told(case, T=T[np.arange(108) // 13])
 
 
@@ -168,7 +173,7 @@ def nearer(case: Case) -> Answers:
 def along(case: Case, where: Callable[[int, int], tuple[int, int, int]]) -> Answers:
     """Sums of a conv2d of spikes that come from another channel and place, worth d of a channel."""
     q: Any = case.net.named_projections["maps->conv"]
-    d, w = case.net["maps"].table.d, q.weights.astype(np.int64)  # type: ignore[union-attr]
+    d, w = of(case.net, "maps").table.d, q.weights.astype(np.int64)
     sums = np.zeros((9, 3, 4), np.int64)
     for t in range(K):
         for n in np.flatnonzero(case.given["maps", "spikes"] >> (K - 1 - t) & 1):
@@ -184,7 +189,7 @@ def delivered(case: Case, made: Callable[[Events, Any], list[tuple[int, int, int
     """Sums of spikes, in the order of steps and neurons, that are `made` otherwise: neuron, weight from, worth."""
     (name,) = case.net.into(case.unit)
     q: Any = case.net.named_projections[name]
-    d = case.net["maps"].table.d  # type: ignore[union-attr]
+    d = of(case.net, "maps").table.d
     at = np.arange(K - 1, -1, -1)[:, None]
     events: Events = [(int(t), int(n)) for t, n in np.argwhere(case.given["maps", "spikes"] >> at & 1)]
     sums = np.zeros(len(q.weights), np.int64)
@@ -223,7 +228,7 @@ def full(events: Events, d: Any) -> list[tuple[int, int, int]]:
 def alike(case: Case) -> Answers:
     """In each memory the sum just made is taken for that of any address alike modulo 8; tap by tap, all outputs."""
     q: Any = case.net.named_projections["maps->conv"]
-    d, w = case.net["maps"].table.d, q.weights.astype(np.int64)  # type: ignore[union-attr]
+    d, w = of(case.net, "maps").table.d, q.weights.astype(np.int64)
     memory = np.zeros((LANES, 99), np.int64)
     last = [-1] * LANES
     for t in range(K):
@@ -347,7 +352,7 @@ def test_the_bias_where_the_first_sum_is_0_is_named() -> None:
             codes = rng.integers(0, 16, 4) * (rng.integers(0, share, 4) == 0)
             case = case_of(net, "network", "out", {("in", "codes"): codes})
             left = case.expected["a", "membranes"].reshape(K, -1)[-1]
-            begins = np.where(case.expected["a->out", "sums"] == 0, left, net["out"].bias)  # type: ignore[union-attr]
+            begins = np.where(case.expected["a->out", "sums"] == 0, left, of(net, "out").bias)
             opening = begins + case.expected["a->out", "sums"] + case.expected["in->out", "sums"]
             rows.append(driven(case, {**case.expected, ("out", "opening"): opening}))
     found = composed_of(rows)

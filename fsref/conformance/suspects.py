@@ -108,9 +108,8 @@ class Evidence:
         (at,) = _places(first)
         places = [*sorted(self.wrong, key=lambda place: place != at)]
         places += [place for place in self.right if place not in self.wrong][:BESIDE]
-        places += [place for place, rows in self.alone.items() if rows and _layer(rows[0]) not in self.doubtful][
-            :BESIDE
-        ]
+        alone = [place for place, rows in self.alone.items() if rows and _layer(rows[0]) not in self.doubtful]
+        places += alone[:BESIDE]
         counts = [len(self.wrong.get(place, ())) for place in places]
         return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
 

@@ -48,9 +48,14 @@ def of_whole_sources(unit: Unit, y: int, x: int) -> Iterator[Unit]:
         {name: _span(np.asarray(some.any(axis=1 - axis))) for name, some in seen.items()} for axis in (0, 1)
     )
     own = [replace(q, weights=q.weights[:, :, rows[q.source], columns[q.source]]) for q in projections]
-    read = [source.part(lambda a, n=source.name: a[..., rows[n], columns[n]]) for source in unit.sources]  # type: ignore[misc]
+    read = [_within(source, rows[source.name], columns[source.name]) for source in unit.sources]
     yield replace(whole, projections=tuple(own), sources=tuple(read))
     yield whole
+
+
+def _within(source: Source, rows: slice, columns: slice) -> Source:
+    """Some rows and columns of a source that follow one another."""
+    return source.part(lambda a: a[..., rows, columns])
 
 
 def _span(some: NDArray[np.bool_]) -> slice:
@@ -119,7 +124,7 @@ def _of_places(unit: Unit, first: Pair, last: Pair) -> Iterator[Unit]:
                 projections.append(q)
                 for name in q.sources:
                     if by_name[name].trains.shape[2:] == unit.shape[1:]:
-                        by_name[name] = by_name[name].part(lambda a: a[..., rows, columns])
+                        by_name[name] = _within(by_name[name], rows, columns)
             case Dense():
                 return
             case _:
@@ -137,7 +142,7 @@ def _read_by(
         _cut(source.trains.shape[2 + i], (first[i], last[i]), padding[i], kernel[i], stride[i], dilation[i])
         for i in (0, 1)
     )
-    return (top, left, bottom, right), source.part(lambda a: a[..., rows, columns])
+    return (top, left, bottom, right), _within(source, rows, columns)
 
 
 def _cut(size: int, windows: Pair, before: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, slice]:

@@ -35,16 +35,12 @@ def clears_otherwise() -> Iterator[Change]:
     """What a projection delivers beside what stands in accumulators that are not cleared."""
     for n, begins in product(IN_TURN, (True, False)):
         when = "before a projection begins" if begins else "behind a projection"
-        where = f" of {n} that channels take in turn" if n > 1 else ""
-        for words, dear, kept in (
-            (f"the last accumulator of each memory{where}" if n > 1 else "the last accumulator", 2.0, _of_memory),
-            (f"the accumulators of the last place of the last {n} channels at once", 2.05, _of_block),
-        ):
-            if n > 1 or kept is _of_memory:
-                text = f"in yours {words} {'is' if kept is _of_memory else 'are'} not cleared {when}"
-                yield Change(
-                    text, dear + n / 100, partial(_started, Memory(n, partial(kept, n), begins)), unsaid=MOSTLY
-                )
+        memory = f"the last accumulator{f' of each memory of {n} that channels take in turn' if n > 1 else ''} is"
+        block = f"the accumulators of the last place of the last {n} channels at once are"
+        each = ((memory, 2.0, _of_memory), (block, 2.05, _of_block))
+        for words, dear, kept in each if n > 1 else each[:1]:
+            started = partial(_started, Memory(n, partial(kept, n), begins))
+            yield Change(f"in yours {words} not cleared {when}", dear + n / 100, started, unsaid=MOSTLY)
 
 
 def _of_memory(n: int, shape: Shape) -> Mask:

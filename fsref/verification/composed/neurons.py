@@ -151,18 +151,17 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
             f"{name} of the other of two steps": rows[np.minimum(np.arange(len(rows)) ^ 1, len(rows) - 1)],
         }
-    return (
-        found
-        | {
-            "T of the last step of the neuron before": moved(np.broadcast_to(T[-1:], (1, *before.shape[2:])), -1),
-            "v of the neuron before": moved(before, -1),
-            "v of the next neuron": moved(before, 1),
-            "v of the step before": shifted(before, -1, 1),
-            "v when its window opens": before[:, :1],
-            **{f"v before the last {n} neurons were written": _unwritten(own, n) for n in UNWRITTEN},
-        }
-        | ({} if own.after is None else {"v that the neuron before is left with": moved(own.after, -1)})
-    )
+    found |= {
+        "T of the last step of the neuron before": moved(np.broadcast_to(T[-1:], (1, *before.shape[2:])), -1),
+        "v of the neuron before": moved(before, -1),
+        "v of the next neuron": moved(before, 1),
+        "v of the step before": shifted(before, -1, 1),
+        "v when its window opens": before[:, :1],
+        **{f"v before the last {n} neurons were written": _unwritten(own, n) for n in UNWRITTEN},
+    }
+    if own.after is not None:
+        found["v that the neuron before is left with"] = moved(own.after, -1)
+    return found
 
 
 def _unwritten(own: Neurons, n: int) -> Ints:
@@ -213,30 +212,28 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
-    return (
-        _flags_before(scene, own)
-        | {
-            "where it fired in the step before": last > 0,
-            "where v was not below T in the step before": risen > 0,
-            "where it fired before": so_far > 0,
-            "where it fired in all steps before": (so_far == steps) & (steps > 0),
-            "where the neuron before fires": beside > 0,
-            "where the next neuron fires": behind > 0,
-            "where it fired two steps before": earlier > 0,
-            "where it fired in the first step": np.broadcast_to(own.fired[:, :1], own.fired.shape) & (steps > 0),
-            "where T is 0 or less": own.T <= 0,
-            "where T is not h": own.T != own.h,
-            "where no spike arrives": ~touched(scene)[:, None] & begun_by_law(scene, p),
-            "where no spike arrives at any neuron": silent,
-        }
-        | {
-            f"where no other neuron lies in its memory, of {n} that channels take in turn": alone(p.shape, n)
+    return {
+        **_flags_before(scene, own),
+        "where it fired in the step before": last > 0,
+        "where v was not below T in the step before": risen > 0,
+        "where it fired before": so_far > 0,
+        "where it fired in all steps before": (so_far == steps) & (steps > 0),
+        "where the neuron before fires": beside > 0,
+        "where the next neuron fires": behind > 0,
+        "where it fired two steps before": earlier > 0,
+        "where it fired in the first step": np.broadcast_to(own.fired[:, :1], own.fired.shape) & (steps > 0),
+        "where T is 0 or less": own.T <= 0,
+        "where T is not h": own.T != own.h,
+        "where no spike arrives": ~touched(scene)[:, None] & begun_by_law(scene, p),
+        "where no spike arrives at any neuron": silent,
+        **{
+            f"where no other neuron lies in its memory, of {n} that channels take in turn": _alone(p.shape, n)
             for n in IN_TURN[1:]
-        }
-    )
+        },
+    }
 
 
-def alone(shape: Shape, n: int) -> Mask:
+def _alone(shape: Shape, n: int) -> Mask:
     """Of which neurons (C, 1, 1) no other lies in the same of so many memories that channels take in turn."""
     c = np.arange(shape[0])[:, None, None]
     found: Mask = (c < n) & (c + n >= shape[0]) & (shape[1] * shape[2] == 1)

@@ -48,6 +48,7 @@ from fsref.verification.widths import wrapped
 WIDEST = 63  # bits
 TILES = (1, 4, 8, 16)  # neurons that are made at once
 ORDINALS = ("first", "second", "third", "fourth")
+Put = Callable[[Ints, Ints], Ints]  # what stands there, and what is added
 
 
 def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints]) -> Part:
@@ -182,7 +183,7 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"in yours the sum {each.text} with each projection added to the bias"
         yield Change(text, each.dear + 1.3, partial(_one_by_one, partial(_becomes, each.of)))
         text = f"in yours what stands there {each.text} before each further projection is added"
-        yield Change(text, each.dear + 1.4, partial(_before_each, each.of))
+        yield Change(text, each.dear + 1.4, partial(_one_by_one, partial(_becomes_before, each.of), first=np.add))
     for bit in CARRIED:
         text = f"in yours the carry into bit {bit} is lost where projections are added to the bias"
         yield Change(text, 2.4, partial(_one_by_one, partial(without_carry, bit)))
@@ -196,31 +197,24 @@ def _instead(text: str, dear: float, name: str, other: Take) -> Change:
     return Change(text, dear, lambda part: part.right - part.operands[name] + other(part.operands))
 
 
-def _one_by_one(rule: Callable[[Ints, Ints], Ints], part: Part) -> Ints | None:
-    """The bias and the sum of each projection, added by a rule; None of more than have names."""
+def _one_by_one(rule: Put, part: Part, first: Put | None = None) -> Ints | None:
+    """The bias and the sum of each projection, added by a rule, the first by its own; None of more than have names."""
     given, count = part.operands, len(part.scene.sums)
     if count > len(ORDINALS):
         return None
-    v = given["bias"]
-    for more in [given[f"{word} projection"] for word in ORDINALS[:count]] if count > 1 else [given["total"]]:
-        v = rule(v, more)
-    return part.right + (v - given["bias"] - given["total"])
-
-
-def _before_each(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
-    """The bias and the sum of the first projection, and each further one added to what becomes of that."""
-    given, count = part.operands, len(part.scene.sums)
-    if not 1 < count <= len(ORDINALS):
-        return None if count > 1 else part.right
-    first, *rest = (given[f"{word} projection"] for word in ORDINALS[:count])
-    v = given["bias"] + first
+    begin, *rest = [given[f"{word} projection"] for word in ORDINALS[:count]] if count > 1 else [given["total"]]
+    v = (first or rule)(given["bias"], begin)
     for more in rest:
-        v = of(v) + more
+        v = rule(v, more)
     return part.right + (v - given["bias"] - given["total"])
 
 
 def _becomes(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
     return of(v + more)
+
+
+def _becomes_before(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
+    return of(v) + more
 
 
 def _ends(clip: Callable[[Ints, int], Ints], end: int, part: Part) -> Ints:

@@ -98,10 +98,7 @@ def _first_shifted(staying: str, part: Part) -> Ints:
     step = own // neurons * neurons
     stays = {"all": step >= 0, "none": step < 0, "first": step == 0}[staying]
     there = np.where(last < 0, np.where(stays, own, step), step + last % neurons)
-    found = np.zeros_like(worth)
-    np.add.at(found, (some[0], there), worth[some])
-    np.add.at(found, some, -worth[some])
-    return sent_more(part, read, found.reshape(read.spikes.shape))
+    return _from_there(part, some, there, worth[some])
 
 
 def _channel_before(from_first: bool, part: Part) -> Ints:
@@ -121,7 +118,13 @@ def _channel_before(from_first: bool, part: Part) -> Ints:
     group = own % neurons // places // inputs
     there = own // neurons * neurons + (group * inputs + channel % inputs) * places + own % places
     worth = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()[own]
-    found = np.zeros(z.shape, np.int64)
+    return _from_there(part, some, there, worth)
+
+
+def _from_there(part: Part, some: tuple[Ints, ...], there: Ints, worth: Ints) -> Ints:
+    """What is delivered when some spikes (image, step and neuron), each worth so much, come from another place."""
+    read = read_of(part)
+    found = np.zeros((len(read.spikes), read.spikes[0].size), np.int64)
     np.add.at(found, (some[0], there), worth)
     np.add.at(found, some, -worth)
     return sent_more(part, read, found.reshape(read.spikes.shape))
