@@ -24,14 +24,14 @@ def network() -> Network:
     return Network(
         [
             Input("in", (4, 3, 4), K, 15),
-            FS("a", (6, 3, 3), fs_relu(K, 90), rng.integers(-40, 90, 6)),
+            FS("a", (8, 3, 3), fs_relu(K, 90), rng.integers(-40, 90, 8)),
             FS("b", (5, 1, 1), fs_relu(K, 70), rng.integers(-40, 90, 5)),
             Readout("out", (3, 1, 1), [3, -400, 20]),
         ],
         [
-            Conv2d("in", "a", small(rng, 6, 2, 3, 2), padding=(1, 0, 1, 0), groups=2),
+            Conv2d("in", "a", small(rng, 8, 2, 3, 2), padding=(1, 0, 1, 0), groups=2),
             Dense("in", "b", small(rng, 5, 48)),
-            Dense("a", "b", small(rng, 5, 54)),
+            Dense("a", "b", small(rng, 5, 72)),
             Dense("b", "out", small(rng, 3, 5)),
         ],
     )

@@ -161,7 +161,7 @@ def _driven(
         behind = not alone and len(before) > 1 and not first.case.protocol
         others = evidence.others(first) if alone else before[:-1] or before
         if not hints.explained and (behind or otherwise(drive, first.case, others)):
-            law = hints.observed.partition(": ")[0] or "answers follow from the case alone"
+            law = hints.law or "answers follow from the case alone"
             hints = replace(hints, hints=(*hints.hints, Hint(KIND, f"{law}: {STANDS}")))
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 

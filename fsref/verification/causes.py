@@ -108,7 +108,8 @@ class Hint:
 @dataclass(frozen=True, repr=False)
 class Judged(Brief):
     """The causes that fit, how many of the `judged` images that differ each of them explains, and how many `differ`;
-    where none fits, what is wrong there in words, as `observed`; a kind of mistake explains none (CONFORM-8).
+    where none fits, what is wrong there in words, as `observed`, and the `law` that it breaks; a kind of mistake
+    explains none (CONFORM-8).
     """
 
     hints: tuple[Hint, ...] = ()
@@ -116,6 +117,7 @@ class Judged(Brief):
     judged: int = 0
     differing: int = 0
     observed: str = ""
+    law: str = ""
 
     def __str__(self) -> str:
         """How many images, in words."""

@@ -63,7 +63,7 @@ class Scene(Brief):
         told = all(getattr(effect, name, None) is not None for name in wrong)
         return bool(wrong) and told and effect.gives(self.theirs, self.part)
 
-    def rows(self, some: slice) -> Scene:
+    def rows(self, some: slice | NDArray[np.intp]) -> Scene:
         """The scene of some of the images; which were asked before them is forgotten."""
         return replace(
             self,

@@ -47,17 +47,17 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     law that is; nothing where one of these has no words.
     """
     small = sorted(scenes, key=lambda scene: (not scene.unlike.any(), scene.codes[scene.population.name][0].size))
-    probes = [] if is_known(small[0]) else [probe(small[0]) for probe in (_probe, _many)]
+    probed = _probed(small[0])
     shortest: list[Composed] = []
     known: Known = {}
-    for relations in readings([*probes, *scenes]):
+    for relations in readings([*probed, *(scene for scene in scenes if scene is not small[0])]):
         each = _each((relation for relation in relations if relation.wrong), known)
         found = each[0] if len(each) == 1 else [_together(each)] if each else []
         if found and found[0].dear < min((one.dear for one in shortest), default=DEAREST):
             shortest = found
         if shortest and len(each) == 1 and not any(scene.theirs.keys() == {"codes"} for scene in scenes):
             break  # of several steps with a cause each there may be one cause
-    return shortest
+    return [replace(one, unsaid=_whole(one.unsaid, probed, small[0])) for one in shortest]
 
 
 def _together(each: Sequence[Sequence[Composed]]) -> Composed:
@@ -106,17 +106,21 @@ def first_wrong(scenes: Sequence[Scene]) -> Relation | None:
     return next((relation for relation in each if relation.wrong), None)
 
 
-def _probe(scene: Scene) -> Scene:
-    """One image of a scene, of those that differ the one that differs least: it rules most changes out for little."""
+def _probed(scene: Scene) -> list[Scene]:
+    """A scene, first one image of those that differ least and one of those that differ most: they rule most changes
+    out for little.
+    """
+    if scene.count == 1 or is_known(scene):
+        return [scene]
     wrong = scene.unlike.sum(axis=(1, 2, 3))
-    at = int(np.where(wrong > 0, wrong, wrong.max() + 1).argmin())
-    return scene.rows(slice(at, at + 1))
+    first = {int(np.where(wrong > 0, wrong, wrong.max() + 1).argmin()), int(wrong.argmax())}
+    each = [np.array([at]) for at in sorted(first, key=lambda at: wrong[at])]
+    return [scene.rows(some) for some in (*each, np.setdiff1d(np.arange(scene.count), [*first])) if len(some)]
 
 
-def _many(scene: Scene) -> Scene:
-    """One image of a scene, the one that differs most."""
-    at = int(scene.unlike.sum(axis=(1, 2, 3)).argmax())
-    return scene.rows(slice(at, at + 1))
+def _whole(unsaid: Sequence[Scene], probed: Sequence[Scene], scene: Scene) -> tuple[Scene, ...]:
+    """Scenes of which nothing is said, the whole one for those that were taken out of it."""
+    return tuple(dict.fromkeys(scene if one in probed else one for one in unsaid))
 
 
 def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:

@@ -30,18 +30,22 @@ NEARER = {  # and so of what is often built apart
 }
 NO_READOUT = ("where K is above 0", "where K is not below 0")
 EQUAL = 16  # values that are no larger are told as they are
+PLACES = ("layer", "channel")  # of which one each says where something was built wrong
 IN_THE_LOAD = ("population", "layer", "projection")  # facts that are places, in the order of a load
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Condition(Brief):
-    """A condition in words, how dear these are, which rows meet it, and whether it is a fact of the network."""
+    """A condition in words, how dear these are, which rows meet it, whether it is a fact of the network, and whether it
+    is one layer or one channel.
+    """
 
     text: str
     dear: float
     holds: Callable[[Rows], Mask]
     fact: bool = False
+    place: bool = False
 
 
 def conditions(rows: Rows) -> Iterator[Condition]:
@@ -112,8 +116,7 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
     if far == 0:
         yield Condition(f"in the last {name}", 1.5, there(lambda v: v == 0))
     if low == high:
-        word = f"in the first {name}" if low == 0 else f"in {name} {low}"
-        yield Condition(word, 1.5 if low == 0 else 2.2, here(lambda v: v == low))
+        yield _one(name, low, here(lambda v: v == low))
     if end == far > 0:
         yield Condition(f"in the last {name} but {end}", 2.5, there(lambda v: v == end))
     for least, dear in {low: 2.6, _power(low): 2.4}.items():
@@ -154,8 +157,7 @@ def _of_turn(name: str, values: Ints, kind: str = "places") -> Iterator[Conditio
     """Conditions on a place of which only those before are known."""
     here, low = partial(partial, _where, kind, name), int(values.min())
     if low == values.max():
-        word = f"in the first {name}" if low == 0 else f"in {name} {low}"
-        yield Condition(word, 1.5 if low == 0 else 2.2, here(lambda v: v == low))
+        yield _one(name, low, here(lambda v: v == low))
     if low > 0:
         word = f"but in the first {name}" if low == 1 else f"from {name} {low} on"
         yield Condition(word, 1 if low == 1 else 2.4, here(lambda v: v >= low))
@@ -166,6 +168,12 @@ def _of_turn(name: str, values: Ints, kind: str = "places") -> Iterator[Conditio
             word = f"in {('even', 'odd')[at]} {name}s" if n == 2 else f"in {name}s {at}, {at + n}, {at + 2 * n}, ..."
             dear = 2.4 if kind == "facts" else 1.6 if n == 2 else 2.2
             yield Condition(word, dear, here(lambda v, n=n, at=at: v % n == at))
+
+
+def _one(name: str, at: int, holds: Callable[[Rows], Mask]) -> Condition:
+    """The condition that a place is this one."""
+    word = f"in the first {name}" if at == 0 else f"in {name} {at}"
+    return Condition(word, 1.5 if at == 0 else 2.2, holds, place=name in PLACES)
 
 
 def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Condition]:

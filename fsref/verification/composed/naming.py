@@ -50,7 +50,7 @@ def _without_words(tried: Iterable[Sequence[Scene]], count: int, differing: int)
     if relation is None:
         return Judged((), 0, count, differing)
     kind = likely(relation)
-    return Judged((Hint(KIND, kind),) if kind else (), 0, count, differing, observed(relation))
+    return Judged((Hint(KIND, kind),) if kind else (), 0, count, differing, observed(relation), relation.law)
 
 
 def judged_alone(scene: Scene, count: int, differing: int) -> Judged:

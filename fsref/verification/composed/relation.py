@@ -144,6 +144,11 @@ class Relation(Brief):
     merged: Sequence[Part] = ()
 
     @property
+    def law(self) -> str:
+        """What the law says of the step, with its rule."""
+        return f"{self.says} [{self.rule}]"
+
+    @property
     def wrong(self) -> int:
         """How many rows are not right."""
         return sum(int(part.wrong.sum()) for part in self.parts)

@@ -27,7 +27,6 @@ MOST = 12.0  # how dear words may be
 SCENES = 8  # parts that are wrong, of which a change that says little has to give something in two
 SAID = 16  # rows that are wrong of which a change says something, or half of them
 QUIET, AGAINST = 4, 3.0  # rows of a layer that is right of which nothing is said, and how dear it is that all are such
-PLACE = ("in the first layer", "in layer ", "in the first channel", "in channel ")  # one layer, and one channel
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
 
@@ -185,11 +184,11 @@ def _parting(
     yield from ((each,) for each, parts in zip(known, alone, strict=True) if parts)
     if any(alone) or count < FEW:
         return
-    place = [(each, mask) for each, mask in zip(known, held, strict=True) if each.text.startswith(PLACE)]
+    place = [(each, mask) for each, mask in zip(known, held, strict=True) if each.place]
     if len(place) == 2:  # one layer, and one channel
         there = np.logical_and.reduce([mask for _, mask in place])
         more = [each for each, mask in zip(known, held, strict=True) if not (mask & there).any()]
-        yield from ((*(() if each.text.startswith(PLACE) else (each,)), *(own for own, _ in place)) for each in more)
+        yield from ((*(() if each.place else (each,)), *(own for own, _ in place)) for each in more)
         if more:
             return
     if parted > PAIRED:
@@ -228,7 +227,7 @@ def observed(relation: Relation) -> str:
         if (left & held).sum() > LESS * left.sum():
             break
         chosen, left = [*chosen, each.text], left & held
-    told = f"{relation.says} [{relation.rule}]: {count:,} of {rows:,} are wrong"
+    told = f"{relation.law}: {count:,} of {rows:,} are wrong"
     if chosen:
         told += f", all of them {', '.join(chosen)}; {int(left.sum()):,} of those there are right"
     less = np.concatenate([part.seen[own] - part.right[own] for part, own in zip(relation.parts, wrong, strict=True)])
