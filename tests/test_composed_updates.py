@@ -63,6 +63,10 @@ class Chip:
         """The outputs of a group."""
         return range(group * outputs, (group + 1) * outputs)
 
+    def bounds(self, target: tuple[int, ...], source: tuple[int, ...]) -> tuple[int, ...]:
+        """The rows and columns in which something is added."""
+        return target
+
     def added(self, v: int, more: int) -> int:
         """The sum that is written."""
         return v + more
@@ -80,6 +84,7 @@ class Chip:
         """Add what a projection delivers from spikes (K, C, H, W)."""
         channels, rows, columns = z.shape[1:]
         shape = NET[q.target].shape
+        height, width = self.bounds(shape[1:], (rows, columns))
         events = [(int(t), int(c), int(y), int(x)) for t, c, y, x in np.argwhere(z)]
         banks: list[list[list[tuple[int, int]]]] = [[[] for _ in range(K)] for _ in memories]
         w = q.weights.astype(np.int64)
@@ -95,8 +100,8 @@ class Chip:
                     for s in range(w.shape[3])
                 ]
             for o, oy, ox, weight in some:
-                if 0 <= o < shape[0] and 0 <= oy < shape[1] and 0 <= ox < shape[2]:
-                    at = (o // BANKS * shape[1] + oy) * shape[2] + ox
+                at = (o // BANKS * shape[1] + oy) * shape[2] + ox
+                if 0 <= o < shape[0] and 0 <= oy < height and 0 <= ox < width and at in memories[o % BANKS]:
                     banks[o % BANKS][t].append((at, weight << (K - 1 - t)))
         for memory, steps in zip(memories, banks, strict=True):
             self.update(memory, steps)
@@ -275,6 +280,27 @@ class LessOne(Chip):
         return range(group * outputs, (group + 1) * outputs - 1)
 
 
+class OutputsBefore(Chip):
+    """A spike reaches all outputs up to the last of its group."""
+
+    words = "a spike comes to the outputs before those of its group, too, by their own weights"
+
+    def reached(self, group: int, outputs: int, inputs: int) -> range:
+        return range((group + 1) * outputs)
+
+
+class BoundBySource(Chip):
+    """Columns are bounded as those of the source are."""
+
+    words = (
+        "as many columns of the target are reached as the source has, and those beyond run on at the address there, "
+        "channels in 2 memories in turn"
+    )
+
+    def bounds(self, target: tuple[int, ...], source: tuple[int, ...]) -> tuple[int, ...]:
+        return target[0], source[1]
+
+
 CHIPS = [
     ReadEarly,
     TakenForAnother,
@@ -287,6 +313,8 @@ CHIPS = [
     GroupsBeginEarly,
     LessOne,
     AllOutputs,
+    OutputsBefore,
+    BoundBySource,
     KeepsTrains,
     KeepsRows,
 ]

@@ -270,6 +270,39 @@ def test_tables_and_windows_end_small() -> None:
     assert all(q.stride == (1, 1) and q.dilation == (1, 1) for q in windows)
 
 
+@pytest.mark.parametrize("pooled", [True, False], ids=["pooled", "dense"])
+@pytest.mark.parametrize("worth", [1, 3], ids=["input", "table"])
+def test_a_large_sum_needs_few_synapses(pooled: bool, worth: int) -> None:
+    """What fails of a sum of many small products alone ends with one or two large ones."""
+    rng = np.random.default_rng(11)
+    table = Table(T=fs_relu(8).T, h=fs_relu(8).h, d=worth * fs_relu(8).d)
+    weights = rng.integers(3, 6, (3, 2 if pooled else 70))
+    net = Network(
+        [
+            Input("in", (2, 5, 7), 8, 255),
+            FS("a", (2, 5, 7), table, np.full(2, 255)),
+            FS("b", (3, 1, 1), fs_relu(4, 999), [0, 3, -7]),
+            Readout("out", (1, 1, 1), [0]),
+        ],
+        [
+            Conv2d("in", "a", np.eye(2, dtype=np.int64)[:, :, None, None]),
+            Dense("in" if worth == 1 else "a", "b", weights, pooled=pooled),
+            Dense("b", "out", [[1, 1, 1]]),
+        ],
+    )
+    case = case_of(net, "network", "out", {("in", "codes"): np.full(70, 255)})
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, opening = cases[-1].net, cases[-1].expected.get(("b", "opening"), np.zeros(0))
+        return bool((opening.reshape(-1, *net["b"].shape) - net["b"].bias_map > 40_000).any())  # type: ignore[union-attr]
+
+    (less,) = shrink([case], ("b", (1, 0, 0)), fails)
+    assert fails([less]) and [less.net[name].neurons for name in ("b", *less.net.sources("b"))] == [
+        1,
+        2 if worth == 1 else 1,
+    ]
+
+
 def test_the_layer_of_a_merge_is_kept_by_fewer_sources() -> None:
     """A device that is wrong in the second layer alone, in channel 2, where a merge and groups lie: one source stays,
     behind as many layers, and three channels.

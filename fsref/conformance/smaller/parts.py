@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
+import numpy as np
+
 from fsref.conformance.unit import Source, Unit
+from fsref.engines import reference
+from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate, Projection
+
+MOST, LARGEST = 2, (-127, 127)  # neurons that bring as much as many, and weights
 
 
 def leaving(count: int) -> Iterator[list[int]]:
@@ -87,6 +94,30 @@ def fewer_before(unit: Unit) -> Iterator[Unit]:
     for count in dict.fromkeys((0, unit.before - 1)):
         if 0 <= count < unit.before:
             yield replace(unit, before=count)
+
+
+def fewest_synapses(unit: Unit) -> Iterator[Unit]:
+    """A source of one neuron, or two, that fire in all steps, along weights as large as they may be, in the place of
+    one of many that brings as much.
+    """
+    for q in unit.projections if unit.shape[1:] == (1, 1) and unit.runs == 1 else ():
+        (source, *others) = [s for s in unit.sources if s.name in q.sources]
+        if others or readers(unit, source) > 1:
+            continue
+        brought = reference.carried(source.codes, q, unit.shape, {source.name: source.codes})[0, :, :, 0]
+        for count in range(1, min(MOST, source.trains[0].size - 1) + 1):
+            trains = np.full((1, count, 1, 1), 2**source.steps - 1, np.int64)
+            less = source.part(partial(_first_repeated, count), np.zeros(count, np.int64)).sending(trains)
+            weights = np.where(brought < 0, *LARGEST) * np.ones(count, np.int64)
+            own = Dense(q.source, q.target, weights)
+            sources = tuple(less if s is source else s for s in unit.sources)
+            projections = tuple(own if p is q else p for p in unit.projections)
+            yield from held(unit, replace(unit, sources=sources, projections=projections))
+
+
+def _first_repeated(count: int, a: Ints) -> Ints:
+    """The first neuron of each run, as so many channels."""
+    return a[:, [0] * count, :1, :1]
 
 
 def _runs_of(source: Source, some: list[int]) -> Source:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from fsref.conformance.smaller.channels import fewer_channels, fewer_inputs, flat
 from fsref.conformance.smaller.integers import fewer_steps, smaller_integers, smaller_thresholds
-from fsref.conformance.smaller.parts import apart, fewer_before, fewer_projections, fewer_runs
+from fsref.conformance.smaller.parts import apart, fewer_before, fewer_projections, fewer_runs, fewest_synapses
 from fsref.conformance.smaller.places import (
     fewer_places,
     fewer_rows,
@@ -56,6 +56,7 @@ def ways(place: Place | None) -> Sequence[Smaller]:
         lambda unit: fewer_places(unit, at),
         lambda unit: fewer_channels(unit, channel),
         fewer_projections,
+        fewest_synapses,
         flat,
         fewer_inputs,
         fewer_rows,

@@ -29,6 +29,7 @@ def coding(scene: Scene, fired: NDArray[np.bool_], d: Ints) -> Part | None:
     operands = {f"step {t}": each[:, t] for t in range(each.shape[1])}
     operands |= {f"end {t}": each[:, ~t] for t in range(each.shape[1])}
     power = base_two(len(d))[:, None, None, None]
+    at = np.arange(len(d))[:, None, None, None]
     rank: Ints = np.cumsum(fired, axis=1) - fired
     left = fired.sum(axis=1, keepdims=True) - rank - fired
     late, early = np.zeros_like(each), np.zeros_like(each)
@@ -46,7 +47,10 @@ def coding(scene: Scene, fired: NDArray[np.bool_], d: Ints) -> Part | None:
         "adds d of the last spike alone": each * (left == 0),
         "leaves out the first spike": each * (rank > 0),
         "leaves out the last spike": each * (left > 0),
-        "doubles in each step": (d[-1:] << np.arange(len(d))[::-1, None, None, None]) * fired,
+        "adds d of the first step whether it fires or not": d * (fired | (at == 0)),
+        "adds d of the last step whether it fires or not": d * (fired | (at == len(d) - 1)),
+        "adds d where it does not fire": d * ~fired,
+        "doubles in each step": (d[-1:] << at[::-1]) * fired,
     }
     operands |= {name: np.asarray(given).sum(axis=1) for name, given in others.items()}
     operands["is the OR of d"] = np.bitwise_or.reduce(each, axis=1)

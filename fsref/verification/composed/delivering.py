@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -54,16 +54,17 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
         "from the population just before": names.index(q.target) - names.index(q.source) == 1,
         "from a max-pool": scene.net[q.source].kind == "max_pool",
         "from a view": scene.net[q.source].kind == "view",
-        "from the source of the projection before": _source_before(scene, name) == q.source,
+        "from the source of the projection before": _source_before(scene.net.named_projections, name) == q.source,
+        "from the source of the projection before into its target": _source_before(scene.into, name) == q.source,
         "where its spikes wait": scene.net.schedule.delays[q.source, q.target] > 0,
     }
     flags = {words: rows_of(part, held + 0 * seen) > 0 for words, held in _leaving(scene, name)}
     return of_projection(replace(part, flags={**part.flags, **flags}), name, facts, {"the sum": part.right})
 
 
-def _source_before(scene: Scene, name: str) -> str:
-    """The source of the projection before in the load, "" of the first."""
-    every = [*scene.net.named_projections.items()]
+def _source_before(projections: Mapping[str, Projection], name: str) -> str:
+    """The source of the projection before in the order of the load, "" of the first."""
+    every = [*projections.items()]
     at = [own for own, _ in every].index(name)
     return every[at - 1][1].source if at else ""
 

@@ -41,6 +41,7 @@ PARTED: tuple[tuple[str, Split | None, Split | None], ...] = (
     ("input c mod G", None, lambda c, i, g, p: c % g),
     ("input c", None, lambda c, i, g, p: c),
 )
+AXES = (("rows", (0,)), ("columns", (1,)), ("rows and columns", (0, 1)))
 SIDES = ("left", "right", "top", "bottom")
 MODES: tuple[tuple[str, float, str], ...] = (
     ("comes in again at the other end", 0.2, "around"),
@@ -202,11 +203,16 @@ def _landings() -> Iterator[Landed]:
     for (where, dear, sides), (what, far, mode) in product(BORDERS, MODES):
         yield f"what is delivered {where} {what}", dear + far, partial(Landing.but, beyond=sides, mode=mode)
     for (where, dear, sides), banks in product(BORDERS, IN_TURN):
-        yield from _running(f"what is delivered {where} runs on at the address there", dear, banks, beyond=sides)
+        words = f"what is delivered {where} runs on at the address there"
+        yield from _running(words, dear, banks, partial(Landing.but, beyond=sides))
     for banks in IN_TURN:
-        yield from _running(
-            "what is delivered one column right of the target runs on at the address there", 1.9, banks, further=1
+        words = "what is delivered one column right of the target runs on at the address there"
+        yield from _running(words, 1.9, banks, partial(Landing.but, further=1))
+    for (what, axes), banks in product(AXES, IN_TURN):
+        words = (
+            f"as many {what} of the target are reached as the source has, and those beyond run on at the address there"
         )
+        yield from _running(words, 2, banks, partial(_reaching_as_source, axes))
     for pitch in pitches():
         yield f"the place of a spike is told from its address as if {pitch.text}", pitch.dear, partial(_told, pitch)
     for bits, fields in product(FIELDS, (("row",), ("column",), ("channel",), ("row", "column"))):
@@ -217,17 +223,17 @@ def _landings() -> Iterator[Landed]:
     yield from _bounds()
 
 
-def _running(words: str, dear: float, banks: int, **other: Any) -> Iterator[Landed]:
+def _running(words: str, dear: float, banks: int, change: Callable[[Landing], Landing]) -> Iterator[Landed]:
     """What runs on at the address there, in one memory or several, and of one output alone."""
     if banks > 1:
         words, dear = f"{words}, channels in {banks} memories in turn", dear + 0.1
-    yield words, dear, partial(Landing.but, banks=banks, **other)
+    yield words, dear, partial(_in_banks, change, banks, None)
     for output in CHANNELS:
-        yield (
-            f"{words}, of channel {output} alone",
-            dear + ALONE,
-            partial(Landing.but, banks=banks, alone=output, **other),
-        )
+        yield f"{words}, of channel {output} alone", dear + ALONE, partial(_in_banks, change, banks, output)
+
+
+def _in_banks(change: Callable[[Landing], Landing], banks: int, alone: int | None, own: Landing) -> Landing:
+    return change(own).but(banks=banks, alone=alone)
 
 
 def _bounds() -> Iterator[Landed]:
@@ -284,6 +290,11 @@ def _of_kernel(own: Landing, rows: int, columns: int) -> Landing:
 
 def _reaching(own: Landing, rows: int, columns: int) -> Landing:
     return own.but(reached=(min(own.target[1], own.target[rows]), min(own.target[2], own.target[columns])))
+
+
+def _reaching_as_source(axes: tuple[int, ...], own: Landing) -> Landing:
+    rows, columns = ((own.source if axis in axes else own.target)[1 + axis] for axis in (0, 1))
+    return own.but(reached=(rows, columns))
 
 
 def _read_to(axis: int, own: Landing) -> Landing:

@@ -59,7 +59,11 @@ def lanes_otherwise() -> Iterator[Change]:
         text = (
             f"in yours a spike comes to all outputs{' ' * bool(n)}{which}, of other groups, too, by their own weights"
         )
-        yield Change(text, 2 + 0.05 * bool(n), partial(_of_all, n))
+        yield Change(text, 2 + 0.05 * bool(n), partial(_of_all, n, True, True))
+        which = f" of its tile of {n}" if n else ""
+        for where, ends in (("before", (True, False)), ("behind", (False, True))):
+            text = f"in yours a spike comes to the outputs{which} {where} those of its group, too, by their own weights"
+            yield Change(text, 2.1 + 0.05 * bool(n), partial(_of_all, n, *ends))
     for n in TILES:
         words = f"in yours a last tile of fewer than {n} outputs of a group, where there is a whole one, gets nothing"
         yield Change(words, 2, partial(_gets, None, partial(_last, n)))
@@ -76,8 +80,10 @@ def lanes_otherwise() -> Iterator[Change]:
             yield Change(text, 2.3 + far, partial(_gets, by, partial(_lane, n, lane)))
 
 
-def _of_all(n: int | None, part: Part) -> Ints:
-    """What is delivered when a spike comes to all outputs, or to those of tiles in which one of its group lies."""
+def _of_all(n: int | None, before: bool, behind: bool, part: Part) -> Ints:
+    """What is delivered when a spike comes to all outputs, or to those of tiles in which one of its group lies: of
+    those `before` or `behind` its group.
+    """
     read = read_of(part)
     outputs, inputs = read.weights.shape[:2]
     groups, channels = getattr(read.q, "groups", 1), read.codes.shape[1]
@@ -89,7 +95,8 @@ def _of_all(n: int | None, part: Part) -> Ints:
     o, c, tile = np.arange(outputs), np.arange(channels), n or outputs
     first = c // inputs * (outputs // groups)
     last = first + outputs // groups - 1
-    there = (o[:, None] // tile >= first // tile) & (o[:, None] // tile <= last // tile)
+    low, high = first // tile * tile if before else first, last // tile * tile + tile - 1 if behind else last
+    there = (o[:, None] >= low) & (o[:, None] <= high)
     weights = q.weights[:, c % inputs] * there[:, :, None, None]
     whole = replace(q, weights=weights, groups=1)
     return rows_of(part, reference.carried(read.codes, whole, part.scene.population.shape, part.scene.codes))

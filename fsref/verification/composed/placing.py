@@ -143,7 +143,7 @@ def _written(pitch: Pitches, banks: int, channel: int | None, given: Given, part
     at = (turn * banks + own // size % banks) * size + place
     if channel is not None:
         at = np.where(own // size == channel, at, own)
-    found, kept = np.zeros_like(flat), at < flat.shape[-1]
+    found, kept = np.zeros_like(flat), (at >= 0) & (at < flat.shape[-1])
     places: Any = (..., at[kept])
     np.add.at(found, places, flat[..., kept])
     return found.ravel()
@@ -160,7 +160,7 @@ def _read_of(pitch: Pitches, beyond: int, given: Given, part: Part) -> Ints | No
     if rows is None:
         return None
     flat, at = rows.reshape(*rows.shape[:-3], -1), _pitched(pitch, part)
-    kept = at < flat.shape[-1]
+    kept = (at >= 0) & (at < flat.shape[-1])
     return np.where(kept, flat[..., np.where(kept, at, 0)], beyond).ravel()
 
 
