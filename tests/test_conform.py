@@ -32,7 +32,9 @@ from fsref.conformance.frames import load_frame, to_hex
 from fsref.conformance.function import Function
 from fsref.conformance.greeting import GREETING, Greeting, greeting_of
 from fsref.conformance.junit import junit
+from fsref.conformance.replay import needed
 from fsref.conformance.stimuli import cases_of, image_case
+from fsref.conformance.verdict import Report
 from fsref.conformance.wire import Wire
 from fsref.errors import FileError, FsrefError, UsageError
 from fsref.simulation.following import following
@@ -474,6 +476,77 @@ def test_what_other_cases_left_is_told_of_a_case_that_is_run_twice() -> None:
     assert not report.alone and [hint.text.partition(": ")[2] for hint in report.hints.hints] == [conforming.STANDS]
 
 
+class Anew(Function):
+    """A function whose runs are counted from each start on."""
+
+    runs = 0
+
+    def greet(self) -> Greeting:
+        Anew.runs = 0
+        return super().greet()
+
+
+def counted(at: Callable[[int], bool], wrong: Callable[[dict[str, Any]], dict[str, Any]]) -> Report:
+    """The report of a device that is wrong in some runs, by their number since its start, of 12 cases."""
+
+    def device(net: Network, codes: dict[str, Any]) -> dict[str, Any]:
+        Anew.runs += 1
+        told = law(net, codes)
+        return wrong(told) if at(Anew.runs) else told
+
+    cases = [given(n, 7, 9, n) for n in range(12)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conforming, "Function", Anew)
+        return conform(device, cases=cases, rejects=[], examples=0)
+
+
+def one_more(told: dict[str, Any]) -> dict[str, Any]:
+    """What is told, off by one."""
+    return {name: values + 1 for name, values in told.items()}
+
+
+def test_a_device_that_does_not_answer_alike_twice_is_told() -> None:
+    """A device that answers the same otherwise from start to start is said to do so: no cause between images is told,
+    nothing is made small; one that is wrong in its seventh run since each start answers alike, and its replay asks all
+    that came before.
+    """
+    starts: list[int] = []
+
+    def by_chance(run: int) -> bool:
+        starts.extend([run] if run == 1 else [])
+        return run > 1 and len(starts) % 2 == 1
+
+    report = counted(by_chance, one_more)
+    assert not report.steady and not report.agrees and report.to_dict()["steady"] is False
+    assert "left to chance" in " ".join(str(report).split()) and "asked once of a device" not in str(report)
+    assert report.small == () and report.hints.hints == ()
+    report = counted(lambda run: run == 7, one_more)
+    assert report.steady and not report.alone and "asked once of a device" in str(report)
+    assert len(needed(report)) == len(report.small) == 7
+
+
+def test_a_crash_is_made_smaller() -> None:
+    """What a device crashes at ends as small as what it answers wrongly, though it is started for each question; and
+    where it does so in its seventh run alone the replay asks those before it.
+    """
+
+    def device(net: Network, codes: dict[str, Any]) -> dict[str, Any]:
+        if any((q.weights == -128).any() for q in net.projections):
+            raise ZeroDivisionError("-128")
+        return law(net, codes)
+
+    case = given(15, 7, 9, 3, net=minus_128())
+    report = conform(device, cases=[case] * 4, rejects=[], examples=0)
+    assert report.ended and report.small and report.small[-1].verdict == "crash"
+    assert max(p.neurons for p in report.small[-1].case.net.populations) == 1  # type: ignore[union-attr]
+
+    def crashes(told: dict[str, Any]) -> dict[str, Any]:
+        raise ZeroDivisionError("seven")
+
+    report = counted(lambda run: run == 7, crashes)
+    assert not report.alone and report.steady and len(needed(report)) == 7
+
+
 @dataclass
 class Frame:
     """A reject made by hand."""
@@ -546,7 +619,8 @@ def test_files_go_on_behind_what_breaks_off(tmp_path: Path) -> None:
 
 def law(net: Network, codes: dict[str, Any]) -> dict[str, Any]:
     """A function that is right."""
-    return arrays(given(*codes["in.codes"], net=net))
+    name = net.input.name
+    return arrays(case_of(net, "network", net.readout.name, {(name, "codes"): codes[f"{name}.codes"]}))
 
 
 def test_a_function_of_python() -> None:
@@ -619,7 +693,12 @@ def rows_of(answer: dict[str, Any], case: Case) -> list[list[str]]:
     """The lines of the report of a device that answers this, in words."""
     report = conform(lambda net, given: answer, cases=[case], examples=0)
     assert not report.agrees and report.to_dict()["yours"] is not None
-    return [line.split() for line in str(report).splitlines()]
+    return [line.split() for line in first_of(report)]
+
+
+def first_of(report: Report) -> list[str]:
+    """The lines of a report up to the smallest case."""
+    return str(report).partition("the smallest case:")[0].splitlines()
 
 
 @pytest.mark.parametrize(
@@ -663,7 +742,7 @@ def test_yours_of_a_pool_has_no_membrane() -> None:
     found = arrays(case)
     report = conform(lambda net, given: {"pool.spikes": found["pool.spikes"] * 0}, cases=[case], examples=0,
                      greeting={"scopes": ["max_pool"]})  # fmt: skip
-    marked = [line.split() for line in str(report).splitlines() if line.endswith("<- first")]
+    marked = [line.split() for line in first_of(report) if line.endswith("<- first")]
     assert len(marked) == 1 and marked[0][2:4] == ["1", "0"]
 
 

@@ -625,10 +625,26 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
     for device, says in (
         ("while True:\n    sys.stdout.buffer.write(bytes(2**16))", "writes more than it was asked for"),
         ("sys.stdout.buffer.write(sys.stdin.buffer.read())", "nothing that can be compared"),
-        ("sys.stdout.close()", "writes is no answer"),
+        ("sys.stdout.close()", "answers 0 of 3 frames"),
+        ("sys.exit(9)", "answers 0 of 3 frames: it ended with exit code 9"),
+        ("sys.stdout.write('no frame')", "writes what is no answer by the carrier frames"),
     ):  # what has no end is left where it is too much
         code, text = replayed(sys.executable, "-c", f"import sys\n{device}")
-        assert code == 2 and says in text, text
+        assert code == 1 and says in text, text
+    been = f"import os\nanswer[1] ^= os.path.exists({str(tmp_path / 'been')!r})\nopen({str(tmp_path / 'been')!r}, 'w')"
+    for begins, reply, says in (
+        ("", "[5] if w[0] == 1 else [w[0]]", "refuses a load"),
+        ("", "[0, 2, 0x7d7b] if w[0] < 2 else [w[0]]", "answers a load with what is no reply to it: [0, 2, 32123]"),
+        (been, "[0, 2, 0x7d7b] if w[0] == 0 else [w[0]]", "started and asked the same again"),
+    ):
+        text = ANOTHER.format(naive=str(tmp_path), off=0, answer="answer")
+        text = text.replace("while True", f"answer = [1, 8, 1, 13]\n{begins}\nwhile True")
+        text = text.replace("[0, 2, 0x7d7b] if w[0] == 0 else [w[0]]", reply)
+        program.write_text(text, encoding="ascii")
+        code, text = replayed(sys.executable, str(program))
+        assert code == 1 and says in text, text
+    code, text = replayed("no-such-program")
+    assert code == 2 and "gives no answer" in text
     told = json.loads((tmp_path / "case.json").read_text())
     (tmp_path / "case.json").write_text(json.dumps({**told, "scope": "\x1b[2J" * 1000}))
     code, text = replayed()

@@ -15,7 +15,7 @@ from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.probing import probes
-from fsref.conformance.smallest import in_a_row, otherwise, smallest, twice
+from fsref.conformance.smallest import again, in_a_row, otherwise, smallest, twice
 from fsref.conformance.starting import command_of
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.suspects import Evidence, behind
@@ -126,25 +126,23 @@ def _driven(
     evidence = Evidence(drive.greeting.limits)
     first: Driven | None = None
     before: tuple[Case, ...] = ()
+    whole = True
     for one in drive.through(chain(*stages)):
         found.append(one.brief())
         evidence.add(one)
         if first is None and not one.passed:
-            first, before = one, tuple(drive.since)
+            first, before, whole = one, tuple(drive.since), drive.whole
         if progress is not None:
             progress(1)
     unasked = dict(drive.unasked)  # of these cases alone, not of those that shrinking makes
     if not found and not drive.ended:
         raise nothing(drive.greeting)
     ended = drive.ended
-    hints, alone = Judged(), True
+    hints, (alone, steady) = Judged(), (True, True) if first is None else again(drive, first, before, whole)
     if first is not None and first.difference is not None and first.case is not None:
         for one in drive.through(_further(drive.greeting, net, evidence)):
             evidence.add(one)
         hints = evidence.judged(first)
-        single = len(before) < 2 and not first.case.protocol
-        again = None if single else drive.last([replace(first.case, protocol="")])
-        alone = again is None or not again.passed
         in_part = any(hint.part for hint in hints.hints)
         if alone and (in_part or hints.explained < hints.judged):  # else something is left of before
             for one in drive.through(_of_few_spikes(evidence, first)):
@@ -154,8 +152,8 @@ def _driven(
     driven = {one.id for one in found}
     whole = pack is not None and all(case.id in driven for case in pack.cases)
     bins = pack.bins if pack is not None and whole else {}
-    small = () if first is None else smallest(drive, first, before)
-    if first is not None and first.difference is not None and first.case is not None and not hints.explained:
+    small = () if first is None or not steady else smallest(drive, first, before)
+    if steady and first is not None and first.difference is not None and first.case is not None and not hints.explained:
         left = _between(drive, evidence, first, first.case, small, alone)
         hints = hints if alone and not left.explained else replace(left, differing=evidence.differing)
         behind = not alone and len(before) > 1 and not first.case.protocol
@@ -163,7 +161,7 @@ def _driven(
         if not hints.explained and (behind or otherwise(drive, first.case, others)):
             law = hints.law or "answers follow from the case alone"
             hints = replace(hints, hints=(*hints.hints, Hint(KIND, f"{law}: {STANDS}")))
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, steady, ended, bins, small, unasked)
 
 
 def _further(greeting: Greeting, net: Network | None, evidence: Evidence) -> Iterator[Case]:

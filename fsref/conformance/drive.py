@@ -69,6 +69,7 @@ class Drive:
         self.unasked = Counter[tuple[str, str]]()  # cases by scope, and why they are not for it
         self.since: deque[Case] = deque()  # cases asked since its last start
         self.held = 0  # integers of these
+        self.whole = True  # whether these are all that it was asked
         try:
             self.greeting = device.greet()
         except Broken as error:
@@ -95,6 +96,8 @@ class Drive:
         begun = perf_counter()
         if isinstance(one, Case):
             self._asked(one)
+        else:
+            self.whole = False
         found = self._case(one) if isinstance(one, Case) else self._reject(one)
         if found.verdict in ANSWERED:
             self.idle, self.answered = 0, True
@@ -126,6 +129,7 @@ class Drive:
         self.held += case_size(case)
         while self.held > KEPT and len(self.since) > 1:
             self.held -= case_size(self.since.popleft())
+            self.whole = False
 
     def _ready(self) -> bool:
         """Whether the device runs, started anew where it was ended; else `ended` says why it does not."""
@@ -139,13 +143,14 @@ class Drive:
                 pass
             self.idle += not self.running
             self.since.clear()
-            self.held = 0
+            self.held, self.whole = 0, True
         return True
 
     def last(self, cases: Sequence[Case], anew: bool = True) -> Driven | None:
-        """The verdict of the last of cases, on a device just started, or as it runs; None where it is not driven."""
-        if anew:
-            self.running, self.idle = False, 0
+        """The verdict of the last of cases, on a device just started, or as it runs; None where it is not driven. A
+        device that was given up is asked, too.
+        """
+        self.running, self.idle, self.ended = self.running and not anew, 0, ""
         found = [one for case in cases for one in self.through([case])]
         return found[-1] if len(found) == len(cases) else None
 

@@ -80,6 +80,15 @@ class Driven(Brief):
         """A case and its verdict."""
         return cls(case.id, case.scope, verdict, case.unit, case.net.id, case=case, **about)
 
+    def alike(self, other: Driven) -> bool:
+        """Whether another answer to the same is the same."""
+        same = self.observed.keys() == other.observed.keys()
+        return (
+            self.verdict == other.verdict
+            and same
+            and all(np.array_equal(values, other.observed[key]) for key, values in self.observed.items())
+        )
+
     def brief(self) -> Driven:
         """The same without the case and what was observed."""
         return replace(self, case=None, observed={})

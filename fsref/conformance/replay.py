@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fsref.conformance import program
+from fsref.conformance.drive import case_size
 from fsref.conformance.driven import Driven, owner
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.verdict import Report
@@ -26,22 +27,36 @@ from fsref.vectors.pack import Pack
 STANDALONE = Path(__file__).parent / "standalone"
 PROGRAMS = ("replay.py", "naive.py")
 CASE = "case.json"
+MOST = 2**21  # integers of cases before the one that fails, and of their networks
 
 
 def write(report: Report, path: str | PathLike[str], carrier: str = "frames", replace: bool = False) -> None:
     """Write the replay directory of the first failure of a report, as small as it was made; `carrier` is how its device
     takes frames. Errors: UsageError where no case failed, FileError.
     """
-    failed = report.small or ((report.first,) if report.first is not None else ())
-    if not failed or any(one.case is None for one in failed):
+    cases = needed(report)
+    if not cases or report.first is None:
         raise UsageError("CONFORM-5", "replay", "no case failed", report.line)
+    failed = report.small or (report.first,)
     named = [hint.rule for hint in report.hints.hints]
     named += [one.difference.rule for one in failed if one.difference is not None]
     text = {name: rules()[name].text for name in dict.fromkeys(named) if name in rules()}
-    found = files([one.case for one in failed if one.case], failed[-1], text, carrier, report.greeting)
+    found = files(cases, failed[-1], text, carrier, report.greeting)
     with NewFolder(path_of(path, "replay"), "CONFORM-5", "replay directories", _is_ours, replace) as folder:
         for name, data in found.items():
             folder.add(name, data)
+
+
+def needed(report: Report) -> list[Case]:
+    """The cases of the first failure, as few as were found, the last of which fails: of one that passes alone those
+    before it, too, if they are not large. None where no case failed.
+    """
+    if report.small:
+        return [one.case for one in report.small if one.case is not None]
+    if report.first is None or report.first.case is None:
+        return []
+    sizes = [case_size(case) + sum(q.weights.size for q in case.net.projections) for case in report.before]
+    return [report.first.case] if report.alone or sum(sizes) > MOST else list(report.before)
 
 
 def check(path: str | PathLike[str], replace: bool, option: str = "") -> None:

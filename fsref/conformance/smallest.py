@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fsref.conformance.drive import Drive
-from fsref.conformance.driven import DIFFERS, LONGER, REFUSED, TIMEOUT, Driven, owner
+from fsref.conformance.driven import ANSWERED, DIFFERS, LONGER, REFUSED, TIMEOUT, Driven, owner
 from fsref.conformance.shrink import BUDGET, shrink, shrink_given
 from fsref.limits.misfits import misfits
 from fsref.vectors.case import Case
@@ -39,6 +39,25 @@ def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Drive
         if seen[-1] is not None and seen[-1].verdict == first.verdict and seen[-1].id != first.id:
             return tuple(one for one in seen if one is not None)
     return ()
+
+
+def again(drive: Drive, first: Driven, before: Sequence[Case], whole: bool) -> tuple[bool, bool]:
+    """Whether a device fails the `first` case that failed when it was just started, too; and whether it answers alike
+    what it is asked alike from a start on: that case, and where that passes all cases `before`, if these are the
+    `whole` of what it was asked.
+    """
+    if first.case is None:
+        return True, True
+    found = drive.last([replace(first.case, protocol="")])
+    alone = found is None or not found.passed
+    if found is None or found.verdict not in ANSWERED:
+        return alone, True
+    once_more = drive.last([replace(first.case, protocol="")])
+    steady = once_more is not None and once_more.alike(found)
+    if steady and not alone and whole:
+        last = drive.last(before)
+        steady = last is not None and last.alike(first)
+    return alone, steady
 
 
 def twice(drive: Drive, case: Case) -> tuple[Driven, ...]:

@@ -20,6 +20,10 @@ from fsref.verification.explanation import Explanation
 from fsref.verification.yours import Yours, yours_of
 
 LEFT = "asked once of a device just started it passes: something is left of what was asked before [NET-6]"
+UNSTEADY = (
+    "started and asked the same once more it answers otherwise: something is not set at its start, or is left to chance"
+    " [NET-6]"
+)
 FEW = 8  # aims, and other failures that are told in words
 JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
 
@@ -28,10 +32,10 @@ JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the 
 class Report(Shown):
     """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
-    `hints` the causes that fit it, `alone` whether it differs on a device just started, too, and `ended` says why cases
-    were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven (COVER-1);
-    `small` is the smallest case found that fails so, behind those that it needs (CONFORM-4); `unasked` counts the cases
-    that were not for it, by scope and why.
+    `hints` the causes that fit it, `alone` whether it fails on a device just started, too, `steady` whether it answers
+    alike what it is asked alike from a start on, and `ended` says why cases were left out, or ""; `bins` counts, of
+    each rule, those of the level-1 pack where all of it was driven (COVER-1); `small` is the smallest case found that
+    fails so, behind those that it needs (CONFORM-4); `unasked` counts the cases that were not for it, by scope and why.
     """
 
     device: str
@@ -41,6 +45,7 @@ class Report(Shown):
     before: tuple[Case, ...] = ()
     hints: causes.Judged = causes.Judged()  # noqa: RUF009 - frozen
     alone: bool = True
+    steady: bool = True
     ended: str = ""
     bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     small: tuple[Driven, ...] = ()
@@ -95,6 +100,7 @@ class Report(Shown):
         plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
         plain |= {"unasked": [{"scope": scope, "why": why, "count": n} for (scope, why), n in self.unasked.items()]}
         plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
+        plain |= {"steady": self.steady}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"yours": None if explanation is None else asdict(_yours(self.first))}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
@@ -142,7 +148,7 @@ class Report(Shown):
             told += [("place", f"{p.name}, {p.kind}: channel {c}, row {y}, column {x}")]
         told += self._aims(found)
         told += [("says", found.said)] if found.said else []
-        told += [] if self.alone else [("alone", LEFT)]
+        told += [("twice", UNSTEADY)] if not self.steady else [] if self.alone else [("alone", LEFT)]
         told += self._smallest()
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
         told += [("observed", self.hints.observed)] if self.hints.observed else []

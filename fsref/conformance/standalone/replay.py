@@ -1,7 +1,8 @@
 """What failed, decided without fsref: `python replay.py [COMMAND ...]` beside case.json (CONFORM-5).
 
 It computes anew what the law expects, says where what was observed differs, and, given the command of a device, drives
-it and says whether it still answers so. Exit code 0 when the device is right, 1 when it is wrong, 2 when it cannot say.
+it twice from a start and says whether it still answers so. Exit code 0 when the device is right, 1 when it is wrong, 2
+when it cannot say.
 """
 
 import contextlib
@@ -24,7 +25,17 @@ PER_WORD = 20  # bytes of a word at most, in lines of hex
 OTHERS = 2**14  # words of a greeting, a refusal, or what stands before the values of a run, at most
 WIDEST = 1000  # characters of a line
 LARGEST = 2**22  # neurons of a network
+KINDS = {0: "hello", 1: "a load", 2: "a run", 3: "a reset", 4: "bye"}  # frames of a session
+REFUSED = 5  # how a reply begins that refuses its frame
 Arrays = dict[str, Any]  # NAME.OBSERVABLE: neurons, of membranes steps of neurons
+
+
+class NoAnswer(Exception):
+    """A device gave no answer: how, in words, and the exit code that says whether that is wrong."""
+
+    def __init__(self, told: str, code: int = 1) -> None:
+        super().__init__(told)
+        self.code = code
 
 
 def index(names: dict[str, list[str]], key: str) -> tuple[int, int]:
@@ -66,12 +77,15 @@ def differences(net: naive.Net, names: dict[str, list[str]], right: Arrays, seen
 
 def frames(told: dict[str, Any]) -> list[list[int]]:
     """The frames of a session that asks for the case behind those before it (CONFORM-1)."""
-    session, loaded = [[0, 1]], None
+    session, loaded, other = [[0, 1]], None, None
     for case in [*told["before"], told]:
         network = case["network"]
         if network != loaded and told["loads"]:
-            session.append([1, *naive.words_of(built(network))])
+            session.append(load(network))
+            other = loaded or other
         loaded = network
+        if case["protocol"] == "reload" and other is not None:
+            session += [load(other), load(network)]
         run = [2, len(case["given"])]
         for key, values in case["given"].items():
             run += [*index(network["names"], key), len(flat(values)), *flat(values)]
@@ -79,13 +93,21 @@ def frames(told: dict[str, Any]) -> list[list[int]]:
         for key in case["asked"]:
             run += index(network["names"], key)
         session.append(run)
+        session += [[3]] if case["protocol"] == "reset" else []
+        session += [run] if case["protocol"] in ("reset", "repeat") else []
     return [*session, [4]]
 
 
-def written(command: list[str], data: bytes, most: int) -> bytes:
-    """What a device writes that reads these bytes, of what is too much `most` bytes and one; it has ended then.
+def load(network: dict[str, Any]) -> list[int]:
+    """The frame that loads a network."""
+    return [1, *naive.words_of(built(network))]
 
-    Errors: OSError where it cannot be started, or has not written its last in time.
+
+def written(command: list[str], data: bytes, most: int) -> tuple[bytes, int | None]:
+    """What a device writes that reads these bytes, of what is too much `most` bytes and one, and the exit code with
+    which it ended by itself; it has ended then.
+
+    Errors: OSError where it cannot be started, NoAnswer where it has not written its last in time.
     """
     deadline, found = time.monotonic() + SECONDS, bytearray()
     pipe = subprocess.PIPE
@@ -111,15 +133,16 @@ def written(command: list[str], data: bytes, most: int) -> bytes:
     if not late and len(found) <= most:  # it closed its output, and may have something to do before it ends
         with contextlib.suppress(subprocess.TimeoutExpired):
             device.wait(max(0.0, deadline - time.monotonic()))
+    code = device.poll()
     device.kill()
     device.wait()
     if late:
-        raise TimeoutError(f"it has not written its last in {SECONDS} s")
-    return bytes(found[: most + 1])
+        raise NoAnswer(f"has not written its last in {SECONDS} s", 2)
+    return bytes(found[: most + 1]), code
 
 
-def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
-    """The last answer but one of a device, None where it is none."""
+def ask(command: list[str], told: dict[str, Any]) -> list[int]:
+    """The reply of a device just started to the last run. Errors: NoAnswer."""
     session = frames(told)
     if told["carrier"] == "frames":
         data = b"".join(struct.pack(f"<{len(frame) + 1}q", len(frame), *frame) for frame in session)
@@ -129,28 +152,42 @@ def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
     asked = [flat(case["expected"][key]) for case in (*told["before"], told) for key in case["asked"]]
     most = PER_WORD * (OTHERS * len(session) + sum(1 + len(values) for values in asked))
     try:
-        out = written(command, data, most)
+        out, code = written(command, data, most)
     except OSError as error:
         quoted = "; give the program and its words without quotes around them" if " " in command[0] else ""
-        say(f"replay.py: the device gives no answer: {error}{quoted}")
-        return None
+        raise NoAnswer(f"gives no answer: {error}{quoted}", 2) from None
     if len(out) > most:
-        say("replay.py: the device writes more than it was asked for")
-        return None
-    replies = []
+        raise NoAnswer("writes more than it was asked for")
+    ended = f": it ended with exit code {code}" if code else ""
+    got, broken = replies(out, told["carrier"])
+    for frame, reply in zip(session[:-1], got, strict=False):
+        if reply[:1] == [REFUSED]:
+            raise NoAnswer(f"refuses {KINDS[frame[0]]}")
+        if reply[:1] != frame[:1]:
+            raise NoAnswer(f"answers {KINDS[frame[0]]} with what is no reply to it: {reply[:4]}")
+    if len(got) >= len(session) - 1:
+        return got[len(session) - 2]
+    if broken:
+        raise NoAnswer(f"writes what is no answer by the carrier {told['carrier']}{ended}")
+    raise NoAnswer(f"answers {len(got)} of {len(session) - 1} frames{ended}")
+
+
+def replies(out: bytes, carrier: str) -> tuple[list[list[int]], bool]:
+    """The replies that are whole, and whether something else stands behind them."""
+    found: list[list[int]] = []
     try:
-        if told["carrier"] == "frames":
+        if carrier == "frames":
             while out:
                 (count,) = struct.unpack_from("<q", out)
-                replies.append(list(struct.unpack_from(f"<{count}q", out, 8)))
+                found.append(list(struct.unpack_from(f"<{count}q", out, 8)))
                 out = out[8 * (count + 1) :]
         else:
-            words = [[int(word, 16) for word in line.split()] for line in out.decode().splitlines()]
-            replies = [[word - 2**64 if word >> 63 else word for word in line] for line in words]
-        return replies[len(session) - 2]
-    except (struct.error, ValueError, IndexError):
-        say(f"replay.py: what the device writes is no answer by the carrier {told['carrier']}")
-        return None
+            for line in out.decode().splitlines():
+                words = [int(word, 16) for word in line.split()]
+                found.append([word - 2**64 if word >> 63 else word for word in words])
+    except (struct.error, ValueError):
+        return found, True
+    return found, False
 
 
 def answers(reply: list[int], asked: Arrays) -> Arrays | None:
@@ -217,11 +254,18 @@ def decided(command: list[str]) -> int:
         for rule, text in told["rules"].items():
             say(f"\n{rule}  {text}")
         return 1
-    reply = ask(command, told)
-    now = None if reply is None else answers(reply, {key: told["expected"][key] for key in told["asked"]})
+    try:
+        reply, again = (ask(command, told) for _ in range(2))
+    except NoAnswer as error:
+        say(f"replay.py: the device {error}")
+        return error.code
+    if reply != again:
+        say("the device answers otherwise when it is started and asked the same again")
+        return 1
+    now = answers(reply, {key: told["expected"][key] for key in told["asked"]})
     if now is None:
         say("the device answers nothing that can be compared")
-        return 2
+        return 1
     left = differences(net, names, right, now)
     for line in left[:8]:
         say(f"  now: {line}")
