@@ -141,10 +141,40 @@ def kept_partly(z: Any) -> Any:
     return flat
 
 
+def kept_through(z: Any) -> Any:
+    """A word of 32 neurons is not cleared until all steps are through."""
+    flat = np.pad(z.reshape(K, -1), ((0, 0), (0, 20))).reshape(-1, 32)
+    for word in range(1, len(flat)):
+        flat[word] |= flat[word - 1]
+    return flat.reshape(K, -1)[:, :108]
+
+
 def kept_before(z: Any) -> Any:
     """The same, and in the first step stands what came before: two spikes."""
     z.reshape(K, -1)[0, [1, 5]] = 1
     return kept_partly(z)
+
+
+def first_tap_late(case: Case) -> Answers:
+    """The first tap of each spike comes by the weights of the channel of the one before it, the first by its own."""
+    q: Any = case.net.named_projections["maps->conv"]
+    w, before = q.weights.astype(np.int64), -1
+    z = case.given["maps", "spikes"]
+    sums = case.expected["maps->conv", "sums"].reshape(9, 3, 4).copy()
+    for t in range(K):
+        for n in np.flatnonzero(z >> (K - 1 - t) & 1):
+            c, y, x = n // 20, n // 5 % 4, n % 5
+            if y < 3 and x < 4 and before >= 0:
+                sums[:, y, x] += (w[:, before, 0, 0] - w[:, c, 0, 0]) * int(of(case.net, "maps").table.d[c, t])
+            before = c
+    return told(case, sums.ravel())
+
+
+def unseen(case: Case) -> Answers:
+    """A sum is not added where its lowest 4 bits are 0."""
+    (name,) = case.net.into(case.unit)
+    sums = case.expected[name, "sums"]
+    return {**told(case, np.where(sums & 15, sums, 0)), (name, "sums"): sums}
 
 
 def by_channel_before(case: Case) -> Answers:
@@ -258,6 +288,17 @@ CHIPS: dict[str, tuple[str, Callable[[Case], Answers], str]] = {
         by_channel_before,
         "comes by the weights of the channel of the spike before it, the first by those of channel 0",
     ),
+    "first tap late": (
+        "conv",
+        first_tap_late,
+        "comes, at the first tap, by the weights of the channel of the spike before it, the first by its own",
+    ),
+    "unseen": ("conv", unseen, "in yours the sum is 0 where its lowest 4 bits are"),
+    "kept through": (
+        "conv",
+        lambda case: spikes_told(case, kept_through),
+        "what was gathered of the words of 32 before it in all steps, too",
+    ),
     "nearer": ("conv", nearer, "a spike is 8 neurons nearer for each empty word of 8 before it in its step"),
     "unwritten": (
         "dense",
@@ -309,6 +350,38 @@ def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
     of, what = ("conv", "spikes") if name == "kept on" else ("maps->dense", "sums")
     rows[2] = off(rows[2], of, what, 1, 8)
     assert not any(words in hint.text for hint in composed_of(rows).hints)
+
+
+def test_steps_of_the_target_are_named() -> None:
+    """A chip delivers as many steps of a source as the target has: of 4 the first 2 or 3, rightly 4."""
+    rng, rows = np.random.default_rng(8), []
+    for steps in (2, 3, 4):
+        target = Table(T=np.arange(steps, 0, -1) * 40, h=np.arange(steps, 0, -1) * 30, d=np.arange(steps, 0, -1))
+        net = Network(
+            [
+                Input("in", (2, 4, 5), K, 15),
+                FS("maps", (3, 4, 5), table(rng, 3)),
+                FS("dense", (6, 1, 1), target),
+                Readout("out", (1, 1, 1)),
+            ],
+            [
+                Conv2d("in", "maps", rng.integers(-9, 10, (3, 2, 1, 1))),
+                Dense("maps", "dense", rng.integers(-9, 10, (6, 60))),
+                Dense("dense", "out", np.ones((1, 6), np.int64)),
+            ],
+        )
+        d = of(net, "maps").table.d
+        for trains in rng.integers(0, 16, (4, 60)):
+            case = case_of(net, "population", "dense", {("maps", "spikes"): trains})
+            z = trains >> np.arange(K - 1, -1, -1)[:, None] & 1
+            codes = (z * d.T.repeat(20, axis=1))[:steps].sum(axis=0)
+            sums = np.asarray(net.named_projections["maps->dense"].weights, np.int64) @ codes
+            answered = case_of(net, "neuron", "dense", {("dense", "opening"): sums}).expected
+            told = {("maps->dense", "sums"): sums, ("dense", "opening"): sums, **answered}
+            rows.append(driven(case, {key: told[key] for key in case.expected}))
+    found = composed_of(rows)
+    assert "as many steps of the source are delivered as its target has" in found.hints[0].text
+    assert found.explained == found.judged == 8
 
 
 def test_membranes_under_way_are_named() -> None:

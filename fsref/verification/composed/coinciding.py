@@ -11,7 +11,7 @@ from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
 from fsref.verification.composed.happening import Meant, happening, those
 from fsref.verification.composed.queues import Send, queues
-from fsref.verification.composed.relation import Change, Mask, Part, later
+from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part, later
 from fsref.verification.scene import Scene
 
 SMALL = 2**14  # spikes, of which it is kept which are meant
@@ -30,6 +30,8 @@ def coincides_otherwise() -> Iterator[Change]:
             yield Change(f"{spike} is taken for one of {words}", 2 + meant.dear, partial(_taken, by, meant))
     for words, dear, of in queues():
         yield Change(f"in yours {words}", dear, partial(sent_instead, of))
+    text = "in yours as many steps of the source are delivered as its target has"
+    yield Change(text, 1.5, _steps_of_target, unsaid=MOSTLY)
 
 
 def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
@@ -55,6 +57,17 @@ def sent_instead(of: Send, part: Part) -> Ints:
     read = read_of(part)
     z = read.spikes.astype(np.int64)
     return sent_more(part, read, read.d * (of(z) - z))
+
+
+def _steps_of_target(part: Part) -> Ints:
+    """What is delivered of as many steps as the target has; of more than there are what stands there is unknown."""
+    read, steps = read_of(part), part.scene.net.steps[part.scene.population.name]
+    if not steps or steps == len(read.d):
+        return part.right
+    if steps > len(read.d):
+        return np.full_like(part.right, UNSAID)
+    z = read.spikes.astype(np.int64)
+    return sent_more(part, read, -read.d * z * (np.arange(len(read.d)) >= steps)[:, None, None, None])
 
 
 def _times(times: int, meant: Meant, part: Part) -> Ints:

@@ -25,6 +25,7 @@ def collected() -> Iterator[tuple[str, float, Send]]:
         spikes = f"of the words of {n} before it"
         yield f"what was gathered {spikes} in its step", 2, partial(_kept_on, n, False)
         yield f"what was gathered {spikes} in its channel and step", 2 + OF_CHANNEL, partial(_kept_on, n, True)
+        yield f"what was gathered of the words of {n} before it in all steps", 2.05, partial(_kept_through, n)
         partly = f"what was gathered of the last word, where that is no whole one of {n}"
         yield f"{partly}, of the step before, in its first word", 2.1, partial(_kept_partly, n, False)
         text = f"{partly}, of the channel before, or the last in the step before, in its first word"
@@ -56,6 +57,14 @@ def _kept_on(n: int, of_channel: bool, z: Ints) -> Ints:
     lines = z.reshape(*z.shape[:3], -1) if of_channel else z.reshape(*z.shape[:2], 1, -1)
     words = np.pad(lines, (*[(0, 0)] * 3, (0, -lines.shape[-1] % n))).reshape(*lines.shape[:3], -1, n)
     found: Ints = np.bitwise_or.accumulate(words, axis=3).reshape(*lines.shape[:3], -1)[..., : lines.shape[-1]]
+    return found.reshape(z.shape)
+
+
+def _kept_through(n: int, z: Ints) -> Ints:
+    """Each word with what was gathered of all those before it, step by step."""
+    flat = z.reshape(*z.shape[:2], -1)
+    words = np.pad(flat, ((0, 0), (0, 0), (0, -flat.shape[-1] % n))).reshape(len(z), -1, n)
+    found: Ints = np.bitwise_or.accumulate(words, axis=1).reshape(*z.shape[:2], -1)[..., : flat.shape[-1]]
     return found.reshape(z.shape)
 
 

@@ -184,6 +184,8 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         yield Change(text, each.dear + 1.3, partial(_one_by_one, partial(_becomes, each.of)))
         text = f"in yours what stands there {each.text} before each further projection is added"
         yield Change(text, each.dear + 1.4, partial(_one_by_one, partial(_becomes_before, each.of), first=np.add))
+        text = f"in yours the sum of each projection, as it is added, {each.text}"
+        yield Change(text, each.dear + 1, partial(_one_by_one, partial(_added_as, each.of)))
     for bit in CARRIED:
         text = f"in yours the carry into bit {bit} is lost where projections are added to the bias"
         yield Change(text, 2.4, partial(_one_by_one, partial(without_carry, bit)))
@@ -215,6 +217,10 @@ def _becomes(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
 
 def _becomes_before(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
     return of(v) + more
+
+
+def _added_as(of: Callable[[Ints], Ints], v: Ints, more: Ints) -> Ints:
+    return v + of(more)
 
 
 def _ends(clip: Callable[[Ints, int], Ints], end: int, part: Part) -> Ints:

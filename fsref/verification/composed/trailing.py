@@ -9,9 +9,10 @@ from itertools import product
 import numpy as np
 
 from fsref.law.neuron import Ints
+from fsref.law.projections import Conv2d
 from fsref.verification.composed.coinciding import sent_instead, sent_more
 from fsref.verification.composed.collecting import collected
-from fsref.verification.composed.delivering import reached, read_of
+from fsref.verification.composed.delivering import delivered, reached, read_of
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, last_before, later
 
 TILES = (4, 8, 16)  # inputs, and outputs, of a tile
@@ -19,6 +20,11 @@ WAYS = (("before", False), ("after", True))
 WITHIN = (("", 1), (" in its step", 2))  # dimensions of spikes (B, K, neurons) that stand apart
 SKIPPED = (8, 16, 32, 64)  # neurons of a word
 REGISTER = "as from neuron 0 behind the first step"
+BLOCKS: tuple[tuple[str, float, int | None], ...] = (  # outputs of which the first tap alone does, -1 all; or all do
+    ("", 0.0, None),
+    (", at the first tap,", 0.1, -1),
+    *((f", at the first tap, for the first of its group in their block of {n},", 0.2, n) for n in (4, 8)),
+)
 SILENT = "in yours a step without spikes sends those of the"
 
 
@@ -33,9 +39,11 @@ def trails_otherwise() -> Iterator[Change]:
     for end, stays in (("as from its own", "all"), ("as from neuron 0", "none"), (REGISTER, "first")):
         text = "in yours the first spike of a step is delivered as from the neuron of that before it, the first of all"
         yield Change(f"{text} {end}", 2.1, partial(_first_shifted, stays))
-    text = "in yours a spike comes by the weights of the channel of the spike before it, the first"
-    for end, first in (("by its own", False), ("by those of channel 0", True)):
-        yield Change(f"{text} {end}", 2.1 + 0.05 * first, partial(_channel_before, first))
+    for which, far, block in BLOCKS:
+        text = f"in yours a spike comes{which} by the weights of the channel of the spike before it, the first"
+        for end, first in (("by its own", False), ("by those of channel 0", True)):
+            change = partial(_channel_before, first, block)
+            yield Change(f"{text} {end}", 2.1 + far + 0.05 * first, change)
     for n in SKIPPED:
         text = f"in yours a spike is {n} neurons nearer for each empty word of {n} before it in its step"
         yield Change(text, 2.1, partial(sent_instead, partial(_nearer, n)))
@@ -101,13 +109,17 @@ def _first_shifted(staying: str, part: Part) -> Ints:
     return _from_there(part, some, there, worth[some])
 
 
-def _channel_before(from_first: bool, part: Part) -> Ints:
+def _channel_before(from_first: bool, block: int | None, part: Part) -> Ints:
     """What is delivered when each spike of a conv2d comes by the weights of the channel of the one before it, as
-    numbered in its group, at its own place and in its own group; the first by its own, or by those of channel 0.
+    numbered in its group, at its own place and in its own group; the first by its own, or by those of channel 0. With a
+    `block` the first tap alone does, for the outputs in the first one of a group or, below 0, for all.
     """
     read = read_of(part)
-    if read.q.weights.ndim < 4:
-        return part.right
+    match read.q:
+        case Conv2d() as q:
+            of_group = len(q.weights) // q.groups
+        case _:
+            return part.right
     z = read.spikes.reshape(len(read.spikes), -1).astype(np.int64)
     (channels, *_), neurons = read.codes.shape[1:], read.codes[0].size
     places, inputs = neurons // channels, read.q.weights.shape[1]
@@ -118,7 +130,17 @@ def _channel_before(from_first: bool, part: Part) -> Ints:
     group = own % neurons // places // inputs
     there = own // neurons * neurons + (group * inputs + channel % inputs) * places + own % places
     worth = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()[own]
-    return _from_there(part, some, there, worth)
+    found = np.zeros((len(read.spikes), read.spikes[0].size), np.int64)
+    np.add.at(found, (some[0], there), worth)
+    np.add.at(found, some, -worth)
+    weights = read.weights
+    if block is not None:
+        o = np.arange(len(weights))
+        meant = (o // block == o // of_group * of_group // block) | (block < 0)
+        weights = weights * meant[:, None, None, None]
+        weights[:, :, 1:], weights[:, :, :, 1:] = 0, 0
+    more = found.reshape(read.spikes.shape).sum(axis=1)
+    return part.right + delivered(part, read.by(weights), more) if found.any() else part.right
 
 
 def _from_there(part: Part, some: tuple[Ints, ...], there: Ints, worth: Ints) -> Ints:

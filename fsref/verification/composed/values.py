@@ -16,6 +16,7 @@ BITS = range(3, 41)  # of registers tried
 SINGLE = range(32)  # bits that may be stuck, or exchanged
 MOST = 2**62  # of what is added
 LOW = (1, 2, 3, 4, 8)  # bits that may be lost
+LOOKED_AT = (4, 8, 12, 16)  # bits by which a value may be taken for 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +47,8 @@ def _becomes() -> Iterator[Becomes]:
         yield Becomes(f"loses {words}", 1.5 + low / 8, partial(_cut, low))
         yield Becomes(f"loses {words} toward zero", 2 + low / 8, partial(magnitude, partial(_cut, low)))
         yield Becomes(f"is rounded to multiples of {2**low}", 2.5 + low / 8, partial(_rounded, low))
+    for low in LOOKED_AT:
+        yield Becomes(f"is 0 where its lowest {low} bits are", 2, partial(_unseen, low))
     for bits in BITS:
         yield from _narrow(bits)
     for bit in SINGLE:
@@ -85,6 +88,10 @@ def power(v: Ints) -> Ints:
 
 def _cut(low: int, v: Ints) -> Ints:
     return v >> low << low
+
+
+def _unseen(low: int, v: Ints) -> Ints:
+    return np.where(v & ((1 << low) - 1) == 0, 0, v)
 
 
 def _rounded(low: int, v: Ints) -> Ints:
