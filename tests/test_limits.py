@@ -41,6 +41,8 @@ EVERY = {
     "kernel": [3, 3],
     "stride": [2, 2],
     "padding": [1, 1],
+    "dilation": [1, 1],
+    "groups": 1,
     "theta": "layer",
     "theta_power_of_two": True,
     "tables": "relu",
@@ -254,6 +256,25 @@ def test_each_limit_by_itself() -> None:
     assert told(net, observables=["spikes"]) == set()
 
 
+def test_groups_and_dilations_are_limited_but_for_depthwise_windows() -> None:
+    """Windows of more groups, or further apart, than a chip has are told; one with as many groups as channels is
+    depthwise, a kind of its own.
+    """
+    net = Network(
+        [Input("in", (4, 5, 5), 2, 3), FS("a", (4, 3, 5), fs_relu(2, 9)), FS("b", (4, 3, 3), fs_relu(2, 9)),
+         Readout("out", (1, 1, 1))],
+        [
+            Conv2d("in", "a", np.ones((4, 2, 2, 1), np.int64), dilation=(2, 1), groups=2),
+            Conv2d("a", "b", np.ones((4, 1, 1, 2), np.int64), dilation=(1, 2), groups=4),
+            Dense("b", "out", np.ones((1, 36), np.int64)),
+        ],
+    )  # fmt: skip
+    assert told(net, groups=2, dilation=[2, 2]) == set()
+    assert told(net, groups=1) == {("in->a", "groups")}
+    assert told(net, dilation=[1, 2]) == {("in->a", "dilation")}
+    assert told(net, dilation=[2, 1]) == {("a->b", "dilation")}
+
+
 def naive_fan_in(net: Network, name: str) -> int:
     """The most synapses into one neuron, one by one (PROJ-7)."""
     plain = handmade.oracle(net)
@@ -414,6 +435,8 @@ DRAWN = [
     {"steps": [2, 6], "weight_bits": 4, "bias_bits": 10, "threshold_bits": 12, "membrane_bits": 12, "code_bits": 6},
     {"kinds": ["input", "fs", "readout", "dense"], "neurons": 20, "shape": [5, 3, 3], "membrane_bits": 9},
     {"kinds": ["input", "fs", "max_pool", "readout", "depthwise", "pooled"], "kernel": [2, 2], "stride": [1, 2]},
+    {"kinds": ["input", "fs", "readout", "conv2d", "depthwise", "dense"], "dilation": [1, 1], "groups": 1},
+    {"kinds": ["input", "fs", "readout", "conv2d"], "dilation": [1, 2], "groups": 2},
 ]
 
 

@@ -701,6 +701,21 @@ def test_windows_and_dense_meet_in_each_place(limits: Limits) -> None:
     assert {(place, *kinds) for place in (1, 2, 3) for kinds in orders} <= seen
 
 
+def test_a_chip_without_groups_and_dilations_has_its_windows() -> None:
+    """Level 1 of a chip that has neither groups nor dilations has no network less with a conv2d for that, but those
+    that are there for groups, or for a window of few taps that sees all, alone.
+    """
+    wanted, seen = (
+        [forms.made(form, Room(limits, Draws(1))) for form in forms.forms()]
+        for limits in (Limits(), Limits(dilation=(1, 1), groups=1))
+    )
+    lost = [net.name for net, own in zip(wanted, seen, strict=True) if net is not None and own is None]
+    assert all("grouped" in name or name == "read_window" for name in lost), lost
+    windows = [q for net in seen if net is not None for q in net.projections if isinstance(q, Conv2d)]
+    assert len(windows) > 100 and {q.dilation for q in windows} == {(1, 1)}
+    assert all(q.groups in (1, q.weights.shape[1] * q.groups) for q in windows)
+
+
 def test_the_largest_kernels_and_sources_stand_first_and_behind() -> None:
     """The largest kernel of a chip, and a dense from more neurons than ten bits count, are the first projection of a
     network of level 1 and the third: counters of too few bits show there (VECTOR-3).

@@ -9,10 +9,12 @@ import click
 
 from fsref.cli.options import FILE, FORCE, JSON, check_file, examples_option, show
 from fsref.cli.verb import needs, verb
+from fsref.cli.verbs import note
 from fsref.conformance.conforming import CARRIERS
 from fsref.conformance.conforming import conform as conform_device
 from fsref.conformance.junit import junit as junit_of
 from fsref.conformance.replay import check as check_replay
+from fsref.conformance.replay import needed
 from fsref.conformance.replay import write as write_replay
 from fsref.formats.files import write
 from fsref.reports.progress import progress
@@ -59,14 +61,16 @@ def conform(
     does not pass, 2 when the device cannot be driven.
     """
     if junit is not None:
-        check_file("--junit", junit, force, net or "")
+        check_file("--junit", junit, force, net)
     if replay is not None:
         check_replay(replay, force, "--replay")
     with progress("cases", None) as advance:
         report = conform_device(dut, net, **given, progress=advance)
+    show(as_json, [report], report.to_dict())  # first, so that it is not lost where a file cannot be written
     if junit is not None:
         write(junit_of(report), junit, "CONFORM-6", replace=force)
-    if replay is not None and report.first is not None and report.first.case is not None:
+    if replay is not None and needed(report):
         write_replay(report, replay, given["carrier"], force)
-    show(as_json, [report], report.to_dict())
+    if replay is not None and report.first is not None and not needed(report):
+        note("no replay is written: what failed first is a reject, one frame without a case [CONFORM-5]")
     return 0 if report.agrees else 1

@@ -170,7 +170,8 @@ def check_file(option: str, target: Path, force: bool, *others: str | Path | Non
     """Nothing, when a file can be written here, replaces one only with --force, and is none of the `others` that the
     command reads or writes (RUN-5). Errors: UsageError.
     """
-    if os.path.realpath(target) in [os.path.realpath(other) for other in others if other is not None]:
+    same = os.path.realpath(target) in [os.path.realpath(other) for other in others if other is not None]
+    if same and not os.path.isdir(target):
         raise UsageError("RUN-5", option, "would replace another file of this command", str(target), "another name")
     check_target(target, force, option=option)
 

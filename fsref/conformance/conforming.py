@@ -205,9 +205,13 @@ def _fits(greeting: Greeting, net: Network | None) -> None:
     """Nothing, when a device can be asked for a network. Errors: UsageError."""
     if greeting.limits.observables == ():
         raise nothing(greeting)
-    if greeting.network and (net is None or net.id != greeting.network):
-        told, limit = "none" if net is None else net.id, f"it holds {greeting.network}"
-        raise UsageError("CONFORM-2", "network", "the device holds another network", told, limit)
+    if greeting.network and net is None:
+        problem, limit = "the device holds one, which was not given", "fsref conform NET --dut COMMAND"
+        raise UsageError("CONFORM-2", "network", problem, greeting.network[:12], limit)
+    if greeting.network and net is not None and net.id != greeting.network:
+        raise UsageError(
+            "CONFORM-2", "network", "the device holds another network", net.id, f"it holds {greeting.network}"
+        )
     if net is not None and (breaks := next(misfits(net, greeting.limits), None)) is not None:
         raise UsageError("CHIP-2", "network", "does not fit the limits of the device", str(breaks))
 

@@ -38,11 +38,13 @@ PATIENCE = 2.0  # seconds that a device has to end behind a bye, at most
 
 
 class Broken(Exception):
-    """A device did not answer: a verdict of CONFORM-3, and what happened, in words, with what it said of it."""
+    """A device did not answer: a verdict of CONFORM-3, and what happened, in words, with what it said of it, in lines,
+    and what would do, where that is known.
+    """
 
-    def __init__(self, verdict: str, told: str, said: str = "") -> None:
+    def __init__(self, verdict: str, told: str, said: str = "", would_do: str = "") -> None:
         super().__init__(verdict, told)
-        self.verdict, self.told, self.said = verdict, told, said
+        self.verdict, self.told, self.said, self.would_do = verdict, told, said, would_do
 
     def at(self, what: str) -> Broken:
         """The same, of the answer to this; a run is not said."""
@@ -127,7 +129,8 @@ class Process:
 
     def broken(self, found: Broken) -> Broken:
         """What was found, with what the device said of it; then it is ended."""
-        found.said = found.said or shown(bytes(self.tail).decode("utf-8", "backslashreplace").strip())
+        lines = bytes(self.tail).decode("utf-8", "backslashreplace").strip().splitlines()
+        found.said = found.said or "\n".join(map(shown, lines))
         self.stop()
         return found
 

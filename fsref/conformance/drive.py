@@ -21,6 +21,7 @@ from fsref.conformance.driven import (
     Observed,
     Reject,
     first_difference,
+    last_line,
 )
 from fsref.conformance.frames import LOAD
 from fsref.conformance.greeting import Greeting
@@ -73,9 +74,9 @@ class Drive:
         try:
             self.greeting = device.greet()
         except Broken as error:
-            said = f"; it says: {error.said}" if error.said else ""
+            said = f"; it says: {last_line(error.said)}" if error.said else ""
             problem = f"{error.verdict} for a greeting: {error.told}{said}"
-            raise UsageError("CONFORM-6", "device", problem, None, HELLO) from None
+            raise UsageError("CONFORM-6", "device", problem, None, error.would_do or HELLO) from None
 
     def through(self, cases: Iterable[Case | Reject]) -> Iterator[Driven]:
         """The verdict of each case and reject, of those in which the device can be asked something; those behind its

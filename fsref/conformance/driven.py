@@ -111,6 +111,12 @@ class Driven(Brief):
         return {**plain, "text": str(self), "said": self.said or None, "seconds": self.seconds}
 
 
+def last_line(said: str) -> str:
+    """The last line of what a device said, and how many there are."""
+    *before, last = said.splitlines() or [""]
+    return f"{last} (the last of {len(before) + 1} lines)" if before else last
+
+
 def owner(net: Network, of: str) -> str:
     """The population that a name of a population, or of a projection into it, belongs to."""
     return net.named_projections[of].target if of in net.named_projections else of

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from fsref.conformance.driven import DIFFERS, VERDICTS, Driven, owner
+from fsref.conformance.driven import DIFFERS, VERDICTS, Driven, last_line, owner
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.errors import shown
@@ -147,7 +147,7 @@ class Report(Shown):
             c, y, x = place_of(found.difference.neuron, p.shape)
             told += [("place", f"{p.name}, {p.kind}: channel {c}, row {y}, column {x}")]
         told += self._aims(found)
-        told += [("says", found.said)] if found.said else []
+        told += [("says", last_line(found.said))] if found.said else []
         told += [("twice", UNSTEADY)] if not self.steady else [] if self.alone else [("alone", LEFT)]
         told += self._smallest()
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]

@@ -98,8 +98,12 @@ class Wire:
         reply = self.device.ask(frame(HELLO, VERSION), GREETING)
         try:
             self.greeting = greeting_of(hello_text(reply))
-        except (NoReply, FileError) as error:
+        except NoReply as error:
             raise self.device.broken(Broken(GARBAGE, f"no greeting: {error}")) from None
+        except FileError as error:
+            raise self.device.broken(
+                Broken(GARBAGE, str(error), would_do="fsref rule CONFORM-2 tells its keys")
+            ) from None
         return self.greeting
 
     def prepare(self, coming: Sequence[Case | Reject]) -> None:

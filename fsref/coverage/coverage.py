@@ -86,7 +86,7 @@ class Coverage(Shown):
 
     @property
     def _title(self) -> str:
-        return f"coverage of {self.net.name or 'a network'} by {self.of}"
+        return f"coverage of {self.net.name or self.net.id[:12]} by {self.of}"
 
     def _owner(self, group: Group) -> str:
         """The population of a group, of a projection that into which it goes."""

@@ -72,6 +72,8 @@ def check_target(
     if not os.path.exists(target):
         if os.path.islink(target):
             raise refused("is a link to nothing", "the name of a file or folder")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise refused("may not be written", "another folder, or other permissions", target.parent)
     elif ours is None and not os.path.isfile(target):
         raise refused("is not a file", "the name of a file, new or to be replaced")
     elif not replace:

@@ -25,8 +25,17 @@ BOUNDS = {  # lowest and highest of the numbers of a file
     "kernel": (1, MAX_SIDE),
     "stride": (1, MAX_SIDE),
     "padding": (0, MAX_SIDE),
+    "dilation": (1, MAX_SIDE),
+    "groups": (1, MAX_SIDE),
 }
-COUNTS = {"steps": 2, "shape": 3, "kernel": 2, "stride": 2, "padding": 2}  # numbers of a list; the others are one
+COUNTS = {
+    "steps": 2,
+    "shape": 3,
+    "kernel": 2,
+    "stride": 2,
+    "padding": 2,
+    "dilation": 2,
+}  # numbers of a list; the others are one
 ONE_OF = {"overflow": ("trap", "saturate", "wrap"), "theta": ("channel", "layer"), "tables": ("any", "relu")}
 SOME_OF = {"kinds": KINDS, "observables": OBSERVABLES}
 MAX_NAME = 256
@@ -36,8 +45,9 @@ MAX_NAME = 256
 class Limits:
     """The limits of a chip (CHIP-1); None is no limit.
 
-    kinds and observables are names; steps (lowest, highest) K; shape (C, H, W), kernel, stride and padding (y, x) the
-    largest; `overflow` says what an accumulator of `membrane_bits` does beyond them. Errors: UsageError.
+    kinds and observables are names; steps (lowest, highest) K; shape (C, H, W), kernel, stride, padding and dilation
+    (y, x) the largest; groups the most of a conv2d that is not depthwise; `overflow` says what an accumulator of
+    `membrane_bits` does beyond them. Errors: UsageError.
     """
 
     name: str = ""
@@ -55,6 +65,8 @@ class Limits:
     kernel: Sequence[int] | None = None
     stride: Sequence[int] | None = None
     padding: Sequence[int] | None = None
+    dilation: Sequence[int] | None = None
+    groups: int | None = None
     theta: str = "channel"
     theta_power_of_two: bool = False
     tables: str = "any"

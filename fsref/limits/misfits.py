@@ -168,7 +168,9 @@ def _projection(net: Network, name: str, q: Projection, chip: Limits) -> Iterato
     match q:
         case Conv2d():
             kind = "depthwise" if q.groups == net[q.source].shape[0] > 1 else "conv2d"
-            yield from _window(name, chip, q.kernel, q.stride, q.padding)
+            yield from _window(name, chip, q.kernel, q.stride, q.padding, q.dilation)
+            if kind == "conv2d" and chip.groups is not None and q.groups > chip.groups:
+                yield Misfit(name, "groups", str(q.groups), str(chip.groups), "a network of fewer groups")
         case Dense():
             kind = "pooled" if q.pooled else "dense"
         case Gate():
@@ -182,14 +184,22 @@ def _projection(net: Network, name: str, q: Projection, chip: Limits) -> Iterato
 
 
 def _window(
-    name: str, chip: Limits, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+    name: str,
+    chip: Limits,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int] = (1, 1),
 ) -> Iterator[Misfit]:
-    """What of a window a chip cannot do: its kernel, its stride, and its padding, of two sides the larger, (y, x)."""
+    """What of a window a chip cannot do: its kernel, its stride, its padding, of two sides the larger, and its
+    dilation, (y, x).
+    """
     sides = max(padding[0], padding[2]), max(padding[1], padding[3])
     for what, given, most in (
         ("kernel", kernel, chip.kernel),
         ("stride", stride, chip.stride),
         ("padding", sides, chip.padding),
+        ("dilation", dilation, chip.dilation),
     ):
         if most is not None and (given[0] > most[0] or given[1] > most[1]):
             yield Misfit(name, what, str(tuple(given)), str(tuple(most)), "a network of smaller windows")

@@ -72,7 +72,8 @@ def chain(room: Room, convs: int, dense: int, first: int) -> Network:
         if i < convs:
             wanted, dilation, outputs = WINDOWS[(first + i) % len(WINDOWS)]
             kernel, stride, padding = allowed(room, *wanted)
-            groups = next((n for n in (3, 2) if c % n == 0 and c > n), 1)
+            dilation = room.dilation(dilation)
+            groups = room.groups(*(n for n in (3, 2) if c % n == 0 and c > n))
             if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
                 dilation = (1, 1)
             padding = less(room, window_shape(source.shape, kernel, stride, padding, dilation), stride, padding)

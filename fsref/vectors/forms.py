@@ -111,8 +111,9 @@ def conv(
 ) -> Network:
     """A convolution of FS-ReLUs, K and theta those of `table`; depthwise where groups is 0."""
     kernel, stride, padding = allowed(room, kernel, stride, padding)
+    dilation = room.dilation(dilation)
     given = room.given(room.shape(*size))
-    groups = groups or given.shape[0]
+    groups = room.groups(groups) if groups else given.shape[0]
     rest = max(1, channels // groups >> room.smaller) * groups
     places = window_shape(given.shape, kernel, stride, padding, dilation)
     mid = FS("mid", (rest, *places), room.relu(*table, rest))
@@ -303,9 +304,9 @@ def read(room: Room, pooled: bool) -> Network:
         return room.whole(
             "read_pooled", [given, out], [Dense(given.name, "out", room.weights(classes, c), pooled=True)]
         )
-    groups = 2 if c % 2 == 0 and classes % 2 == 0 else 1
+    groups = room.groups(2) if c % 2 == 0 and classes % 2 == 0 else 1
     weights = room.weights(classes, c // groups, 3, 2)
-    q = Conv2d(given.name, "out", weights, padding=(1, 0, 0, 0), dilation=(h // 2, w - 1), groups=groups)
+    q = Conv2d(given.name, "out", weights, padding=(1, 0, 0, 0), dilation=room.dilation((h // 2, w - 1)), groups=groups)
     return room.whole("read_window", [given, out], [q])
 
 

@@ -14,12 +14,14 @@ from fsref.errors import NetworkError, UsageError
 from fsref.law.network import Network
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
+from fsref.tables import plural
 from fsref.vectors.aimed import MOST, TURNS, cases, covered, for_limits, ordered, searched, together, weighed
 from fsref.vectors.case import SCOPES, Case, case_of
 from fsref.vectors.pack import COUNTS, Pack
 from fsref.vectors.protocol import protocols
 from fsref.vectors.rejects import rejects
 
+NAMED = 8  # networks of a pack that are named
 BUDGET = 100  # stimuli that are tried of a network, and of each of its populations
 SEEN = {  # rules whose bins a scope can meet
     "network": ("NET-", "FS-", "PROJ-", "GATE-", "POOL-", "VIEW-", "RANGE-", "TIME-", "OBS-"),
@@ -82,9 +84,11 @@ def of_pack(net: Network, pack: Pack, place: str) -> Coverage:
     """
     own = [case_of(net, case.scope, case.unit, case.given) for case in pack.cases if case.net.id == net.id]
     if not own:
-        held = ", ".join(dict.fromkeys(case.net.id[:12] for case in pack.cases))
-        raise UsageError("COVER-2", place, "holds no case of this network", net.id[:12], f"of {held}")
-    return Counted(own, SCOPES).coverages[net.id]
+        held = [*dict.fromkeys(case.net.id[:12] for case in pack.cases)]
+        more = f" and {len(held) - NAMED:,} more" if len(held) > NAMED else ""
+        limit = f"of {', '.join(held[:NAMED])}{more}"
+        raise UsageError("COVER-2", place, "holds no case of this network", net.id[:12], limit)
+    return replace(Counted(own, SCOPES).coverages[net.id], of=plural(len(own), "case"))
 
 
 class Counted:

@@ -48,6 +48,15 @@ class Room:
         """The shape of a population, as large as wanted where the chip has such."""
         return self.count(channels), self.count(height, 1), self.count(width, 2)
 
+    def groups(self, *wanted: int) -> int:
+        """The first number of groups that the chip has, 1 where it has none of them."""
+        return next((n for n in wanted if self.chip.groups is None or n <= self.chip.groups), 1)
+
+    def dilation(self, wanted: tuple[int, int]) -> tuple[int, int]:
+        """A dilation, as large as wanted where the chip has such."""
+        most = self.chip.dilation or wanted
+        return min(wanted[0], most[0]), min(wanted[1], most[1])
+
     def weights(self, *shape: int, bits: int = 8) -> Ints:
         """Weights of so many bits, fewer where the chip has fewer: every other one at an end, a power of 2 or 0; the
         lowest and the highest are among them.

@@ -47,13 +47,14 @@ def conv_to(
     """A conv2d from `source` into `target`, or into a shape it draws."""
     channels, height, width = source.shape
     groups = draw(st.sampled_from(within.groups(channels, None if target is None else target[0])))
-    paces, kernels, around = (within.pair(what, (n, n)) for what, n in (("stride", 3), ("kernel", 3), ("padding", 2)))
+    wanted = {"stride": 3, "kernel": 3, "padding": 2, "dilation": 2}
+    paces, kernels, around, apart = (within.pair(what, (n, n)) for what, n in wanted.items())
     stride: Pair = (draw(st.integers(1, paces[0])), draw(st.integers(1, paces[1])))
     if target is None:
         drawn = draw(st.lists(st.integers(0, 2), min_size=4, max_size=4))
         padding: Padding = tuple(map(min, drawn, (*around, *around)))  # type: ignore[assignment]
         kernel: Pair = (draw(st.integers(1, kernels[0])), draw(st.integers(1, kernels[1])))
-        dilation: Pair = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+        dilation: Pair = (draw(st.integers(1, apart[0])), draw(st.integers(1, apart[1])))
         if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
             kernel = (1, 1)
         most = within.channels(int(np.prod(window_shape(source.shape, kernel, stride, padding, dilation))), 5)

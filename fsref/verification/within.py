@@ -47,7 +47,9 @@ class Within:
     def groups(self, channels: int, outputs: int | None) -> list[int]:
         """The groups that a conv2d from so many channels may have, into so many where that is known."""
         divisors = [g for g in range(1, channels + 1) if channels % g == 0 and (outputs is None or outputs % g == 0)]
-        return [g for g in divisors if self.has("depthwise" if g == channels > 1 else "conv2d")]
+        kinds = {g: "depthwise" if g == channels > 1 else "conv2d" for g in divisors}
+        most = channels if self.chip.groups is None else self.chip.groups
+        return [g for g, kind in kinds.items() if self.has(kind) and (kind == "depthwise" or g <= most)]
 
     def joins(self, densely: bool, channels: int, outputs: int | None = None) -> bool:
         """Whether a dense projection is drawn: as was drawn, where the chip has both ways."""
