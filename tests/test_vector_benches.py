@@ -370,7 +370,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     words = ["vectors", "bench", "p.jsonl", "--out"]
     assert main([*words, "m", "--unit", "hid", "--observable", "membranes"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "m: 1 case of 3",
+        "m: 1 case of 3, those of unit hid",
         "",
         "iverilog -g2012 -I m '-DFSREF_DIR=\"m\"' -o bench m/fsref_bench.sv CHIP.sv",
         "mkdir answers",

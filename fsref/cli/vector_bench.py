@@ -68,7 +68,8 @@ def bench(
     else:
         cases, rejects = save(found, out, unit, recorded, observables or ("spikes",), words, force), 0
         commands = simulating(out)
-    line = f"{out}: {plural(cases, 'case')}" + (f" of {len(found.cases)}" if cases < len(found.cases) else "")
+    which = f" of {len(found.cases)}, those of {f'unit {unit}' if unit else 'scope network'}"
+    line = f"{out}: {plural(cases, 'case')}" + (which if cases < len(found.cases) else "")
     line += f", {plural(rejects, 'reject')}" if rejects else ""
     plain = {"pack": str(pack), "out": str(out), "language": language, "unit": unit, "cases": cases, "rejects": rejects}
     show(as_json, [line, "\n".join(commands)], plain)
