@@ -279,10 +279,10 @@ SUMS: dict[str, Any] = {
     ),
     "windows-moved": ("stem", "begin 0 rows and 1 columns later", {"wide": only("stem", swept((0, 1)))}),
     "windows-moved: up": ("join", "begin -1 rows and 0 columns", {"wide": only("join", swept((-1, 0)))}),
-    "stride-off": ("left", "your stride is +1 in y", {"stride": only("left", lambda s, q: (2, 1))}),
+    "stride-off": ("left", "your stride is one more in y", {"stride": only("left", lambda s, q: (2, 1))}),
     "stride-off: dilation": (
         "left",
-        "your dilation is +1 in y and +1 in x",
+        "your dilation is one more in y and x",
         {"dilation": only("left", lambda s, q: (2, 2))},
     ),
     "address-off-by-one": (

@@ -352,16 +352,29 @@ def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
     assert not any(words in hint.text for hint in composed_of(rows).hints)
 
 
-def test_steps_of_the_target_are_named() -> None:
-    """A chip delivers as many steps of a source as the target has: of 4 the first 2 or 3, rightly 4."""
+@pytest.mark.parametrize(
+    ("worth", "words"),
+    [
+        (lambda d, own: np.where(np.arange(K)[:, None] < len(own), d, 0), "as many steps of the source are delivered"),
+        (
+            lambda d, own: np.concatenate([own, np.array([77, 31, 5])])[:K, None] + 0 * d,
+            "d of the target, or what lies",
+        ),
+    ],
+    ids=["steps", "d"],
+)
+def test_what_is_of_the_target_is_named(worth: Callable[[Any, Any], Any], words: str) -> None:
+    """A chip delivers as many steps of a source as the target has, or worth its d, behind which something else lies:
+    of 4 steps 2 or 3, and 4.
+    """
     rng, rows = np.random.default_rng(8), []
     for steps in (2, 3, 4):
-        target = Table(T=np.arange(steps, 0, -1) * 40, h=np.arange(steps, 0, -1) * 30, d=np.arange(steps, 0, -1))
+        own = np.arange(steps, 0, -1) * 3
         net = Network(
             [
                 Input("in", (2, 4, 5), K, 15),
                 FS("maps", (3, 4, 5), table(rng, 3)),
-                FS("dense", (6, 1, 1), target),
+                FS("dense", (6, 1, 1), Table(T=own * 40, h=own * 30, d=own)),
                 Readout("out", (1, 1, 1)),
             ],
             [
@@ -370,18 +383,16 @@ def test_steps_of_the_target_are_named() -> None:
                 Dense("dense", "out", np.ones((1, 6), np.int64)),
             ],
         )
-        d = of(net, "maps").table.d
-        for trains in rng.integers(0, 16, (4, 60)):
+        d = worth(of(net, "maps").table.d.T.repeat(20, axis=1), own)
+        for trains in rng.integers(0, 16, (4, 60)) * (rng.integers(0, 9, (4, 60)) == 0):
             case = case_of(net, "population", "dense", {("maps", "spikes"): trains})
-            z = trains >> np.arange(K - 1, -1, -1)[:, None] & 1
-            codes = (z * d.T.repeat(20, axis=1))[:steps].sum(axis=0)
+            codes = ((trains >> np.arange(K - 1, -1, -1)[:, None] & 1) * d).sum(axis=0)
             sums = np.asarray(net.named_projections["maps->dense"].weights, np.int64) @ codes
             answered = case_of(net, "neuron", "dense", {("dense", "opening"): sums}).expected
             told = {("maps->dense", "sums"): sums, ("dense", "opening"): sums, **answered}
             rows.append(driven(case, {key: told[key] for key in case.expected}))
     found = composed_of(rows)
-    assert "as many steps of the source are delivered as its target has" in found.hints[0].text
-    assert found.explained == found.judged == 8
+    assert words in found.hints[0].text and found.explained == found.judged > 0
 
 
 def test_membranes_under_way_are_named() -> None:

@@ -125,7 +125,8 @@ def strides(scene: Scene) -> Iterator[Mistake]:
     """Strides, or dilations, one more or one less, along both axes or one."""
     for what, change in (("stride", strode), ("dilation", dilated)):
         for by in ((1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1)):
-            off = " and ".join(f"{n:+} in {axis}" for n, axis in zip(by, "yx", strict=True) if n)
+            axes = " and ".join(axis for n, axis in zip(by, "yx", strict=True) if n)
+            off = f"one {'more' if max(by) > 0 else 'less'} in {axes}"
             yield reading(partial(change, by=by)), {"what": what, "off": off}
 
 
