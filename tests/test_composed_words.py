@@ -358,7 +358,7 @@ def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
         (lambda d, own: np.where(np.arange(K)[:, None] < len(own), d, 0), "as many steps of the source are delivered"),
         (
             lambda d, own: np.concatenate([own, np.array([77, 31, 5])])[:K, None] + 0 * d,
-            "d of the target, or what lies",
+            "d of its step in the table of the target, of the channel",
         ),
     ],
     ids=["steps", "d"],

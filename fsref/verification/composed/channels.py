@@ -73,13 +73,15 @@ def _become_with_d(of: Callable[[Ints], Ints], part: Part) -> Ints | None:
 
 
 def _of_target(channel: int | None, part: Part) -> Ints | None:
-    """What is delivered by d of the target's own table, which has no such step where it has fewer."""
+    """What is delivered by d of the target's own table; it is not known what stands where it has no such step, or is a
+    readout, which has none.
+    """
     sums, p = _sums(part), part.scene.population
     match p:
         case FS():
             rows = part.scene.net.code_weights[p.name].T  # (K, O)
         case _:
-            return part.right
+            rows = np.zeros((0, p.shape[0]), np.int64)
     if sums is None:
         return None
     by_step = sums.sum(axis=1)  # (K, B, O, places)

@@ -78,9 +78,7 @@ def spikes_otherwise() -> Iterator[Change]:
     for words, dear, rows in rows_otherwise():
         yield Change(f"in yours a spike of the source delivers d of {words}", dear, partial(_of_rows, rows))
     yield Change("in yours a spike is worth d of the channel of the target", 2, _of_target, unsaid=MOSTLY)
-    text = "in yours a spike is worth d of the target"
-    yield Change(f"{text}, 0 where it has none", 2, partial(_of_its_table, 0), unsaid=MOSTLY)
-    yield Change(f"{text}, or what lies behind", 2.1, partial(_of_its_table, UNSAID), unsaid=MOSTLY)
+    yield Change("in yours a spike is worth d of the target, 0 where it has none", 2, _of_its_table, unsaid=MOSTLY)
     for n in WORDS:
         text = f"in yours a spike is worth d of the channel of the first neuron of its word of {n}"
         yield Change(text, 2, partial(_of_first, n))
@@ -158,9 +156,9 @@ def _of_target(part: Part) -> Ints:
     return found
 
 
-def _of_its_table(beyond: int, part: Part) -> Ints:
-    """What is delivered by d of the same step of the target, 0 or UNSAID of a readout and behind its last; UNSAID where
-    its channels have others.
+def _of_its_table(part: Part) -> Ints:
+    """What is delivered by d of the same step of the target, 0 of a readout and behind its last; UNSAID where its
+    channels have others.
     """
     read, scene = read_of(part), part.scene
     own = scene.net.code_weights.get(scene.population.name, np.zeros((1, 0), np.int64))
@@ -168,10 +166,7 @@ def _of_its_table(beyond: int, part: Part) -> Ints:
         return np.full_like(part.right, UNSAID)
     d = np.zeros(len(read.d), np.int64)
     d[: own.shape[1]] = own[0, : len(d)]
-    found = _worth(part, read, d[:, None, None, None] - read.d)
-    if beyond != UNSAID or own.shape[1] >= len(d):
-        return found
-    return np.where(reached(part, read.spikes[:, own.shape[1] :].sum(axis=1)), UNSAID, found)
+    return _worth(part, read, d[:, None, None, None] - read.d)
 
 
 def _of_first(n: int, part: Part) -> Ints:
