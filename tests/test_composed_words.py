@@ -352,6 +352,33 @@ def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
     assert not any(words in hint.text for hint in composed_of(rows).hints)
 
 
+@pytest.mark.parametrize("width", [1, 2])
+def test_windows_wider_than_their_source_are_tried_whatever_they_read(width: int) -> None:
+    """Padding that is larger than the source, and rows of one column that may lie less far apart: no change that is
+    tried reads beyond an array.
+    """
+    rng = np.random.default_rng(9)
+    net = Network(
+        [
+            Input("in", (2, 2, width), K, 15),
+            FS("conv", (4, 7, 6 + width), table(rng, 4)),
+            Readout("out", (1, 1, 1)),
+        ],
+        [
+            Conv2d("in", "conv", rng.integers(-9, 10, (4, 2, 2, 2)), padding=(3, 3, 3, 4)),
+            Dense("conv", "out", np.ones((1, 28 * (6 + width)), np.int64)),
+        ],
+    )
+    rows = [
+        driven(case, case.expected)
+        for codes in rng.integers(0, 16, (3, 4 * width))
+        for case in (case_of(net, "population", "conv", {("in", "spikes"): codes}),)
+    ]
+    for at in (5, 40):
+        found = composed_of([off(rows[0], "in->conv", "sums", at, 3), *rows[1:]])
+        assert found.judged == 1
+
+
 @pytest.mark.parametrize(
     ("worth", "words"),
     [

@@ -203,7 +203,7 @@ def test_a_device_in_verilog(tmp_path: Path) -> None:
         report = conform(built(bug), net, "hex", cases=AIMED, examples=0)
         assert report.first is not None and report.first.place == "hid", bug
     for other in (None, minus_128()):
-        with pytest.raises(UsageError, match="holds another network"):
+        with pytest.raises(UsageError, match="the device holds"):
             conform(right, other, "hex")
 
 
@@ -523,6 +523,22 @@ def test_a_device_that_does_not_answer_alike_twice_is_told() -> None:
     report = counted(lambda run: run == 7, one_more)
     assert report.steady and not report.alone and "asked once of a device" in str(report)
     assert len(needed(report)) == len(report.small) == 7
+    seen: list[bool] = []
+
+    def behind_another(net: Network, codes: dict[str, Any]) -> dict[str, Any]:
+        seen.append(any((q.weights == -128).any() for q in net.projections))
+        return law(net, codes) if seen[-1] or True not in seen else one_more(law(net, codes))
+
+    class Forgetting(Function):
+        def greet(self) -> Greeting:
+            seen.clear()
+            return super().greet()
+
+    cases = [*(given(n, 7, 9, n) for n in range(4)), given(1, 1, 1, 1, net=minus_128()), given(9, 9, 9, 9)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conforming, "Function", Forgetting)
+        report = conform(behind_another, cases=cases, rejects=[], examples=0)
+    assert not report.alone and report.steady and len(report.before) == 6 and len(needed(report)) == 2
 
 
 def test_a_crash_is_made_smaller() -> None:

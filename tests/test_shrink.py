@@ -643,6 +643,20 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
         program.write_text(text, encoding="ascii")
         code, text = replayed(sys.executable, str(program))
         assert code == 1 and says in text, text
+    for run, wrong in (("runs == 1", 1), ("runs == 2", 1), ("runs == 3", 0)):  # of a case that is run twice, either
+        told = json.loads((tmp_path / "case.json").read_text())
+        (tmp_path / "case.json").write_text(json.dumps({**told, "protocol": "repeat"}))
+        text = ANOTHER.format(naive=str(tmp_path), off=0, answer=f"[1, 8, 1, 13 - ({run})]").replace(
+            "while", "runs = 0\nwhile"
+        )
+        program.write_text(
+            text.replace("        reply = [2, *", "        runs += 1\n        reply = [2, *"), encoding="ascii"
+        )
+        code, text = replayed(sys.executable, str(program))
+        assert code == wrong and ("still wrong" in text) is bool(wrong), text
+    (tmp_path / "case.json").write_text(json.dumps({**told, "whole": False}))  # what it failed behind is not there
+    code, text = replayed(sys.executable, str(program))
+    assert code == 2 and "failed behind more than is asked here" in text
     code, text = replayed("no-such-program")
     assert code == 2 and "gives no answer" in text
     told = json.loads((tmp_path / "case.json").read_text())

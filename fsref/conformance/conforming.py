@@ -117,28 +117,33 @@ def _driven(
     if cases is None and rejects is None:
         scopes = drive.greeting.scopes
         limits = drive.greeting.limits
-        pack = pack_for("conform", limits, 1, scopes) if net is None else make("conform", net, None, 1, scopes)
-        cases, rejects = pack.cases, [reject for reject in pack.rejects if drive.sent(reject)]
-        known = {case.id for case in pack.cases}
+        try:
+            pack = pack_for("conform", limits, 1, scopes) if net is None else make("conform", net, None, 1, scopes)
+        except UsageError:
+            if net is not None or not examples or "network" not in scopes:
+                raise  # else networks are drawn for it, if there are any
+        cases = pack.cases if pack is not None else ()
+        rejects = [reject for reject in pack.rejects if drive.sent(reject)] if pack is not None else ()
+        known = {case.id for case in cases}
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)
     stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
     found: list[Driven] = []
     evidence = Evidence(drive.greeting.limits)
     first: Driven | None = None
     before: tuple[Case, ...] = ()
-    whole = True
+    every = True
     for one in drive.through(chain(*stages)):
         found.append(one.brief())
         evidence.add(one)
         if first is None and not one.passed:
-            first, before, whole = one, tuple(drive.since), drive.whole
+            first, before, every = one, tuple(drive.since), drive.whole
         if progress is not None:
             progress(1)
     unasked = dict(drive.unasked)  # of these cases alone, not of those that shrinking makes
     if not found and not drive.ended:
         raise nothing(drive.greeting)
     ended = drive.ended
-    hints, (alone, steady) = Judged(), (True, True) if first is None else again(drive, first, before, whole)
+    hints, (alone, steady) = Judged(), (True, True) if first is None else again(drive, first, before, every)
     if first is not None and first.difference is not None and first.case is not None:
         for one in drive.through(_further(drive.greeting, net, evidence)):
             evidence.add(one)
@@ -161,7 +166,9 @@ def _driven(
         if not hints.explained and (behind or otherwise(drive, first.case, others)):
             law = hints.law or "answers follow from the case alone"
             hints = replace(hints, hints=(*hints.hints, Hint(KIND, f"{law}: {STANDS}")))
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, steady, ended, bins, small, unasked)
+    return Report(
+        name, drive.greeting, tuple(found), first, before, hints, alone, steady, every, ended, bins, small, unasked
+    )
 
 
 def _further(greeting: Greeting, net: Network | None, evidence: Evidence) -> Iterator[Case]:

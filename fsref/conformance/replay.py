@@ -41,7 +41,7 @@ def write(report: Report, path: str | PathLike[str], carrier: str = "frames", re
     named = [hint.rule for hint in report.hints.hints]
     named += [one.difference.rule for one in failed if one.difference is not None]
     text = {name: rules()[name].text for name in dict.fromkeys(named) if name in rules()}
-    found = files(cases, failed[-1], text, carrier, report.greeting)
+    found = files(cases, failed[-1], text, carrier, report.greeting, _is_whole(report))
     with NewFolder(path_of(path, "replay"), "CONFORM-5", "replay directories", _is_ours, replace) as folder:
         for name, data in found.items():
             folder.add(name, data)
@@ -55,8 +55,17 @@ def needed(report: Report) -> list[Case]:
         return [one.case for one in report.small if one.case is not None]
     if report.first is None or report.first.case is None:
         return []
-    sizes = [case_size(case) + sum(q.weights.size for q in case.net.projections) for case in report.before]
-    return [report.first.case] if report.alone or sum(sizes) > MOST else list(report.before)
+    return list(report.before) if not report.alone and _are_few(report.before) else [report.first.case]
+
+
+def _are_few(cases: Sequence[Case]) -> bool:
+    """Whether cases and their networks are small enough to be written down."""
+    return sum(case_size(case) + sum(q.weights.size for q in case.net.projections) for case in cases) <= MOST
+
+
+def _is_whole(report: Report) -> bool:
+    """Whether the device fails behind the cases that are needed, as far as is known."""
+    return report.alone or bool(report.small) or (report.whole and _are_few(report.before))
 
 
 def check(path: str | PathLike[str], replace: bool, option: str = "") -> None:
@@ -67,10 +76,16 @@ def check(path: str | PathLike[str], replace: bool, option: str = "") -> None:
 
 
 def files(
-    cases: Sequence[Case], failed: Driven, rules: Mapping[str, str], carrier: str, greeting: Greeting
+    cases: Sequence[Case],
+    failed: Driven,
+    rules: Mapping[str, str],
+    carrier: str,
+    greeting: Greeting,
+    whole: bool = True,
 ) -> dict[str, bytes]:
-    """The files of a replay directory by name: the last of `cases` failed, behind those before it; `rules` are texts of
-    those that matter; the device is asked for what it has (CONFORM-2).
+    """The files of a replay directory by name: the last of `cases` failed, behind those before it, which are the
+    `whole` of what it needs, or not; `rules` are texts of those that matter; the device is asked for what it has
+    (CONFORM-2).
     """
     observed: Mapping[Key, Any] = failed.observed
     told = {
@@ -80,6 +95,7 @@ def files(
         "rules": dict(rules),
         "carrier": carrier,
         "loads": not greeting.network,
+        "whole": whole,
         "before": [_told(case, greeting) for case in cases[:-1]],
     }
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())

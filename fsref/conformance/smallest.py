@@ -36,15 +36,16 @@ def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Drive
             found = shrink(cases, _place(first), fails, budget)
         drive.running, drive.idle = False, 0
         seen = [drive.last([case], anew=False) for case in found]
-        if seen[-1] is not None and seen[-1].verdict == first.verdict and seen[-1].id != first.id:
+        smaller = len(found) < len(cases) or found[-1].id != first.id
+        if smaller and seen[-1] is not None and seen[-1].verdict == first.verdict:
             return tuple(one for one in seen if one is not None)
     return ()
 
 
-def again(drive: Drive, first: Driven, before: Sequence[Case], whole: bool) -> tuple[bool, bool]:
+def again(drive: Drive, first: Driven, before: Sequence[Case], every: bool) -> tuple[bool, bool]:
     """Whether a device fails the `first` case that failed when it was just started, too; and whether it answers alike
-    what it is asked alike from a start on: that case, and where that passes all cases `before`, if these are the
-    `whole` of what it was asked.
+    what it is asked alike from a start on: that case, and where that passes all cases `before`, if these are
+    `every` one that it was asked.
     """
     if first.case is None:
         return True, True
@@ -54,7 +55,7 @@ def again(drive: Drive, first: Driven, before: Sequence[Case], whole: bool) -> t
         return alone, True
     once_more = drive.last([replace(first.case, protocol="")])
     steady = once_more is not None and once_more.alike(found)
-    if steady and not alone and whole:
+    if steady and not alone and every:
         last = drive.last(before)
         steady = last is not None and last.alike(first)
     return alone, steady

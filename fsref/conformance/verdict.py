@@ -33,9 +33,10 @@ class Report(Shown):
     """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
     `hints` the causes that fit it, `alone` whether it fails on a device just started, too, `steady` whether it answers
-    alike what it is asked alike from a start on, and `ended` says why cases were left out, or ""; `bins` counts, of
-    each rule, those of the level-1 pack where all of it was driven (COVER-1); `small` is the smallest case found that
-    fails so, behind those that it needs (CONFORM-4); `unasked` counts the cases that were not for it, by scope and why.
+    alike what it is asked alike from a start on, `whole` whether `before` is all that it was asked, and `ended` says
+    why cases were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven
+    (COVER-1); `small` is the smallest case found that fails so, behind those that it needs (CONFORM-4); `unasked`
+    counts the cases that were not for it, by scope and why.
     """
 
     device: str
@@ -46,6 +47,7 @@ class Report(Shown):
     hints: causes.Judged = causes.Judged()  # noqa: RUF009 - frozen
     alone: bool = True
     steady: bool = True
+    whole: bool = True
     ended: str = ""
     bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     small: tuple[Driven, ...] = ()

@@ -184,12 +184,13 @@ def _rows_kept(same: bool, afresh: bool, turned: bool, by_step: bool, with_own_d
     known, there = held >= 0, inside | (not same)
     z = read.spikes.reshape(*read.spikes.shape[:2], channels, height, width)
     at, image = np.where(known & there, held, 0), np.arange(len(z))[:, None]
+    row = np.clip(y[at], 0, height - 1)  # of what is not known, or not there, any
     if by_step:
         step = t.ravel()
-        values = z[image, step[at], own[at], y[at]] * read.d[step, own, 0, 0][:, None]
+        values = z[image, step[at], own[at], row] * read.d[step, own, 0, 0][:, None]
     else:
         lines = each.reshape(*each.shape[:2], channels, height, width)
-        values = lines[image, own if with_own_d else own[at], own[at], y[at]]
+        values = lines[image, own if with_own_d else own[at], own[at], row]
     values = values * (known & there)[:, None]
     x = np.arange(columns)[:, None] * q.stride[1] - q.padding[1] + np.arange(kw) * q.dilation[1]
     padded = np.pad(values, ((0, 0), (0, 0), (0, 1)))[..., np.where((x >= 0) & (x < width), x, width)]

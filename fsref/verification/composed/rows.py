@@ -84,8 +84,8 @@ def rows_otherwise() -> Iterator[tuple[str, float, Rows]]:
         yield counter.text, counter.dear + 0.4, partial(_counted, counter)
     for words, by in (("the next entry of the memory that holds all rows", 1), ("the entry before it there", -1)):
         yield words, 2.2, partial(_beside, by)
-    yield "the next step, in the last one what lies behind its row", 2.3, partial(_step_beside, 1)
-    yield "the step before, in the first one what lies before its row", 2.3, partial(_step_beside, -1)
+    yield "the next step, in the last one what lies behind its row", 2.6, partial(_step_beside, 1)
+    yield "the step before, in the first one what lies before its row", 2.6, partial(_step_beside, -1)
     for words, pitch in PITCHES:
         yield f"an address at which channels lie as far apart as {words}", 2.2, partial(_pitched, pitch)
     for n, (which, whole) in product((4, 8, 16), (("row", False), ("channel's row", True))):

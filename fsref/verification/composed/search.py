@@ -24,6 +24,7 @@ PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
 FACTS = 8  # conditions beside which facts of the network are tried, where projections deliver together
 APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
+IN_A_ROW = (2.5, 0.7)  # and of images in a row, and for each row of these that is wrong
 SCENES = 8  # parts that are wrong, of which a change that says little has to give something in two
 SAID = 16  # rows that are wrong of which a change says something, or half of them
 QUIET, AGAINST = 4, 3.0  # rows of a layer that is right of which nothing is said, and how dear it is that all are such
@@ -48,7 +49,7 @@ def fitting(relation: Relation) -> list[Composed]:
     count = relation.wrong
     known: list[Condition] | None = None
     found: list[Composed] = []
-    best, parted = MOST, 0
+    best, parted = _dearest(relation, count), 0
     changes = sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear)
     for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
@@ -74,7 +75,15 @@ def fitting(relation: Relation) -> list[Composed]:
         for both in halves(relation, changes):
             if (apart := _apart_from(relation, [(own, [where]) for own, where in both])) is not None:
                 found.append(_both(relation, *both, apart))
-    return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
+    return sorted((one for one in found if one.dear <= _dearest(relation, count)), key=lambda one: one.dear)
+
+
+def _dearest(relation: Relation, count: int) -> float:
+    """How dear words may be: of what is left of images before, which many words tell, the less the fewer rows are
+    wrong.
+    """
+    in_a_row = any(part.scene.at is not None for part in relation.parts)
+    return min(MOST, IN_A_ROW[0] + IN_A_ROW[1] * count) if in_a_row else MOST
 
 
 def _where_merged(
