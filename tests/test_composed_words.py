@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from answering import composed_of, driven, off
-from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table
+from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table, fs_relu
 from fsref.vectors.case import Case, case_of
 
 K, LANES = 4, 4  # steps, and memories that channels take in turn
@@ -350,6 +350,26 @@ def test_nor_is_it_where_one_integer_more_is_wrong(name: str) -> None:
     of, what = ("conv", "spikes") if name == "kept on" else ("maps->dense", "sums")
     rows[2] = off(rows[2], of, what, 1, 8)
     assert not any(words in hint.text for hint in composed_of(rows).hints)
+
+
+def test_codes_that_no_train_has_follow_from_no_train() -> None:
+    """Openings and codes are told of neurons that fire above T alone, and one code that no train of K steps has: what
+    neurons do gives all but this one, and is not told.
+    """
+    rng, rows = np.random.default_rng(10), []
+    for k, n in ((3, 3), (5, 4)):
+        net = Network(
+            [Input("in", (1, 2, 2), k, 2**k - 1), FS("hid", (n, 1, 1), fs_relu(k, 7)), Readout("out", (1, 1, 1))],
+            [Dense("in", "hid", rng.integers(-9, 10, (n, 4))), Dense("hid", "out", np.ones((1, n), np.int64))],
+        )
+        for codes in rng.integers(0, 2**k, (40, 4)):
+            case = case_of(net, "population", "hid", {("in", "spikes"): codes})
+            seen = {("hid", what): case.expected["hid", what].copy() for what in ("opening", "codes")}
+            seen["hid", "codes"] = np.clip((seen["hid", "opening"] - 1) // 7, 0, 2**k - 1)
+            rows.append(driven(case, seen))
+    assert "[FS-2]" in composed_of(rows).hints[0].text or "[FS-3]" in composed_of(rows).hints[0].text
+    wrong = off(rows[-1], "hid", "codes", 0, 40)
+    assert not composed_of([*rows[:-1], wrong]).hints
 
 
 @pytest.mark.parametrize("width", [1, 2])

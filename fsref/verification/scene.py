@@ -36,7 +36,8 @@ class Scene(Brief):
     `sent` are the right trains of the populations before it, where all are known. `stood` is what stood in memories
     that are not cleared, and where that is known, (B, C, H, W) each: by projection in the accumulators before it
     delivered, as "bias of NAME" in that of biases. `bits` are those of accumulators, and what they do beyond these
-    (CHIP-1), None where nothing is said.
+    (CHIP-1), None where nothing is said. Of `codes_alone` no trains follow, though they are in base two: elsewhere some
+    are told that are none.
     """
 
     net: Network
@@ -54,6 +55,7 @@ class Scene(Brief):
     sent: Mapping[str, Ints] = field(default_factory=dict)
     stood: Mapping[str, tuple[Ints, NDArray[np.bool_]]] = field(default_factory=dict)
     bits: tuple[int, str] | None = None
+    codes_alone: bool = False
 
     def given_by(self, effect: Effect) -> bool:
         """Whether an effect is what they answered, and tells all of theirs that is wrong: what it does not tell is

@@ -22,7 +22,7 @@ from fsref.verification.composed.ending import ending
 from fsref.verification.composed.gating import gating
 from fsref.verification.composed.laws import LAW, Changes
 from fsref.verification.composed.merging import merging, of_kind, together
-from fsref.verification.composed.neurons import Neurons, firing, neurons_of, resetting
+from fsref.verification.composed.neurons import Neurons, firing, has_no_train, neurons_of, resetting
 from fsref.verification.composed.opening import opening, opens_otherwise
 from fsref.verification.composed.placing import as_rows
 from fsref.verification.composed.pooling import pooling
@@ -97,7 +97,20 @@ def few(scenes: Sequence[Scene]) -> list[Scene]:
     room = ROWS // max(len(scenes), 1)
     sizes = [scene.population.neurons * (scene.net.steps[scene.population.name] + 1) for scene in scenes]
     counts = [min(scene.count, room // size) for scene, size in zip(scenes, sizes, strict=True)]
-    return [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
+    alone = any(_has_no_train(scene) for scene in scenes)
+    kept = [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
+    return [replace(scene, codes_alone=True) for scene in kept] if alone else kept
+
+
+def _has_no_train(scene: Scene) -> bool:
+    """Whether a code was told that no train has: then none that was told follows from one."""
+    match scene.population:
+        case FS() as p:
+            return has_no_train(scene, p)
+        case Readout() | MaxPool() | View() | Input():
+            return False
+        case p:
+            assert_never(p)
 
 
 def first_wrong(scenes: Sequence[Scene]) -> Relation | None:

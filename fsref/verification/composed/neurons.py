@@ -89,7 +89,7 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
     opening = theirs.get("opening", scene.opening)
     words = theirs.get("spikes")
     codes = theirs.get("codes")
-    if words is None and codes is not None and is_binary(p.table.d) and not (codes >> steps).any():
+    if words is None and is_binary(p.table.d) and not (scene.codes_alone or has_no_train(scene, p)):
         words = codes
     if opening is None or words is None:
         return None
@@ -98,6 +98,14 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
     v = opening[:, None]
     left = v - np.cumsum(h * fired, axis=1) if after is None else after
     return Neurons(np.concatenate([v, left[:, :-1]], axis=1), after, fired, T, h, d)
+
+
+def has_no_train(scene: Scene, p: FS) -> bool:
+    """Whether a code in base two was told, and no train, that no train has."""
+    codes = scene.theirs.get("codes")
+    if codes is None or "spikes" in scene.theirs or not is_binary(p.table.d):
+        return False
+    return bool((codes >> p.steps).any())
 
 
 def firing(scene: Scene, p: FS, own: Neurons) -> Part:
