@@ -213,7 +213,7 @@ def _fits(greeting: Greeting, net: Network | None) -> None:
     if greeting.limits.observables == ():
         raise nothing(greeting)
     if greeting.network and net is None:
-        problem, limit = "the device holds one, which was not given", "fsref conform NET --dut COMMAND"
+        problem, limit = "the device holds one, which was not given", "give this network, a file or a name"
         raise UsageError("CONFORM-2", "network", problem, greeting.network[:12], limit)
     if greeting.network and net is not None and net.id != greeting.network:
         raise UsageError(
