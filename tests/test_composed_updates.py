@@ -23,14 +23,14 @@ def network() -> Network:
     rng = np.random.default_rng(3)
     return Network(
         [
-            Input("in", (4, 3, 4), K, 15),
+            Input("in", (4, 3, 5), K, 15),
             FS("a", (8, 3, 3), fs_relu(K, 90), rng.integers(-40, 90, 8)),
             FS("b", (5, 1, 1), fs_relu(K, 70), rng.integers(-40, 90, 5)),
             Readout("out", (3, 1, 1), [3, -400, 20]),
         ],
         [
-            Conv2d("in", "a", small(rng, 8, 2, 3, 2), padding=(1, 0, 1, 0), groups=2),
-            Dense("in", "b", small(rng, 5, 48)),
+            Conv2d("in", "a", small(rng, 8, 2, 3, 4), padding=(1, 1, 1, 0), groups=2),
+            Dense("in", "b", small(rng, 5, 60)),
             Dense("a", "b", small(rng, 5, 72)),
             Dense("b", "out", small(rng, 3, 5)),
         ],
@@ -323,8 +323,8 @@ CHIPS = [
 def cases() -> Iterator[Case]:
     """Some images, of few spikes or many."""
     rng = np.random.default_rng(8)
-    for few in (1, 2, 3, 8, 15, 30, 48) * 2:
-        codes = np.where(rng.integers(0, 48, 48) < few, rng.integers(0, 16, 48), 0)
+    for few in (1, 2, 3, 8, 15, 30, 60) * 2:
+        codes = np.where(rng.integers(0, 60, 60) < few, rng.integers(0, 16, 60), 0)
         yield case_of(NET, "network", "", {("in", "codes"): codes})
 
 

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fsref.tables import Brief
-from fsref.verification.accumulator_causes import ACCUMULATOR
+from fsref.verification.accumulator_causes import ACCUMULATOR, one_side
+from fsref.verification.adding import additions
 from fsref.verification.bias_causes import BIAS
 from fsref.verification.border_causes import BORDER
 from fsref.verification.consequences import Cause, rule_of
@@ -35,6 +36,7 @@ from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
 from fsref.verification.tap_causes import TAPS
+from fsref.verification.taps import taps_of
 from fsref.verification.walking_causes import WALKING
 from fsref.verification.weight_causes import WEIGHT
 from fsref.verification.window_causes import WINDOW
@@ -148,6 +150,12 @@ def hints(scene: Scene, among: Collection[str] | None = None) -> tuple[Hint, ...
         if cause is SILENT and found:
             break  # nothing tells the others apart
     return tuple(found)
+
+
+def forget() -> None:
+    """Let go of what is held of the scenes judged last: where memory is counted, it is of one at a time."""
+    for held in (additions, one_side, taps_of):
+        held.cache_clear()
 
 
 def order(name: str) -> int:

@@ -25,7 +25,7 @@ from fsref.simulation.recording import Key, Record, Trace, recording_bytes, sele
 from fsref.simulation.run import run
 from fsref.simulation.shared import shared
 from fsref.simulation.silence import told, without_silence
-from fsref.verification.causes import Judged, hints
+from fsref.verification.causes import Judged, forget, hints
 from fsref.verification.composed.composed import ROWS
 from fsref.verification.composed.naming import judged_alone
 from fsref.verification.counted import Count
@@ -284,6 +284,7 @@ def compare_dump(
             continue
         found = judge.counts[p.name]
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
+        forget()
         begins = judge.first(p.name)
         if begins is not None and judged.explained and not judge.early(before)[begins.difference.image]:
             begins = begins.by(judged.hints[0].text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import assert_never
 
 import numpy as np
@@ -97,25 +98,17 @@ def few(scenes: Sequence[Scene]) -> list[Scene]:
     room = ROWS // max(len(scenes), 1)
     sizes = [scene.population.neurons * (scene.net.steps[scene.population.name] + 1) for scene in scenes]
     counts = [min(scene.count, room // size) for scene, size in zip(scenes, sizes, strict=True)]
-    alone = any(_has_no_train(scene) for scene in scenes)
+    alone = any(has_no_train(scene) for scene in scenes)
     kept = [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
     return [replace(scene, codes_alone=True) for scene in kept] if alone else kept
 
 
-def _has_no_train(scene: Scene) -> bool:
-    """Whether a code was told that no train has: then none that was told follows from one."""
-    match scene.population:
-        case FS() as p:
-            return has_no_train(scene, p)
-        case Readout() | MaxPool() | View() | Input():
-            return False
-        case p:
-            assert_never(p)
-
-
 def first_wrong(scenes: Sequence[Scene]) -> Relation | None:
-    """The first step of the law that is wrong; None where nothing can be said."""
-    each = (relation for relations in readings(scenes) for relation in relations)
+    """The first step of the law that is wrong, else codes of which nothing else was observed; None where nothing can be
+    said.
+    """
+    alone = _relations({"code": [*unseen(scenes, "opening")]})
+    each = chain(chain.from_iterable(_observed(scenes)), alone)
     return next((relation for relation in each if relation.wrong), None)
 
 
@@ -137,9 +130,20 @@ def _whole(unsaid: Sequence[Scene], probed: Sequence[Scene], scene: Scene) -> tu
 
 
 def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
-    """How what was answered may be read, as relations in the order of the law: one observable that is wrong alone as
-    told otherwise; step by step, sums taken for right where nobody told them; with what misses in the opening membrane
-    as what its projections deliver; and codes of which nothing else is known as what follows from other sums.
+    """How what was answered may be read, as relations in the order of the law: as it was observed, and codes of which
+    nothing else is known as what follows from other sums.
+    """
+    yield from _observed(scenes)
+    for kind in ("sums", "gate", "opening"):
+        if known := unseen(scenes, kind):
+            says, rule, changes = LAW[kind]
+            behind = following(known, opens_otherwise if kind == "opening" else changes)
+            yield [replace(_limited(says, rule, _first_small([*known]), behind, kind == "sums"), two=False)]
+
+
+def _observed(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
+    """What was observed: one observable that is wrong alone as told otherwise; step by step, sums taken for right where
+    nobody told them; with what misses in the opening membrane as what its projections deliver.
     """
     for parts in (_told(scenes), _stepped(scenes, False)):
         yield _relations(parts)
@@ -148,11 +152,6 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     yield _relations(_stepped(scenes, False, _as_run))
     yield _relations(_stepped(scenes, False, _as_fired))
     yield _relations({"ended": _stepped(scenes, False, _as_ended)["ended"]})
-    for kind in ("sums", "gate", "opening"):
-        if known := unseen(scenes, kind):
-            says, rule, changes = LAW[kind]
-            behind = following(known, opens_otherwise if kind == "opening" else changes)
-            yield [replace(_limited(says, rule, _first_small([*known]), behind, kind == "sums"), two=False)]
 
 
 def _relations(parts: Mapping[str, list[Part]]) -> list[Relation]:

@@ -89,7 +89,7 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
     opening = theirs.get("opening", scene.opening)
     words = theirs.get("spikes")
     codes = theirs.get("codes")
-    if words is None and is_binary(p.table.d) and not (scene.codes_alone or has_no_train(scene, p)):
+    if words is None and is_binary(p.table.d) and not (scene.codes_alone or has_no_train(scene)):
         words = codes
     if opening is None or words is None:
         return None
@@ -100,12 +100,16 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
     return Neurons(np.concatenate([v, left[:, :-1]], axis=1), after, fired, T, h, d)
 
 
-def has_no_train(scene: Scene, p: FS) -> bool:
-    """Whether a code in base two was told, and no train, that no train has."""
+def has_no_train(scene: Scene) -> bool:
+    """Whether of FS neurons a code in base two was told, and no train, that no train has: then none that was told
+    follows from one.
+    """
     codes = scene.theirs.get("codes")
-    if codes is None or "spikes" in scene.theirs or not is_binary(p.table.d):
-        return False
-    return bool((codes >> p.steps).any())
+    match scene.population:
+        case FS() as p if codes is not None and "spikes" not in scene.theirs and is_binary(p.table.d):
+            return bool((codes >> p.steps).any())
+        case _:
+            return False
 
 
 def firing(scene: Scene, p: FS, own: Neurons) -> Part:

@@ -82,7 +82,7 @@ def _dearest(relation: Relation, count: int) -> float:
     """How dear words may be: of what is left of images before, which many words tell, the less the fewer rows are
     wrong.
     """
-    in_a_row = any(part.scene.at is not None for part in relation.parts)
+    in_a_row = any("image" in part.places for part in relation.parts)
     return min(MOST, IN_A_ROW[0] + IN_A_ROW[1] * count) if in_a_row else MOST
 
 
