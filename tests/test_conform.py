@@ -554,7 +554,7 @@ def test_a_crash_is_made_smaller() -> None:
     case = given(15, 7, 9, 3, net=minus_128())
     report = conform(device, cases=[case] * 4, rejects=[], examples=0)
     assert report.ended and report.small and report.small[-1].verdict == "crash"
-    assert max(p.neurons for p in report.small[-1].case.net.populations) == 1  # type: ignore[union-attr]
+    assert (last := report.small[-1].case) is not None and max(p.neurons for p in last.net.populations) == 1
 
     def crashes(told: dict[str, Any]) -> dict[str, Any]:
         raise ZeroDivisionError("seven")

@@ -294,7 +294,8 @@ def test_a_large_sum_needs_few_synapses(pooled: bool, worth: int) -> None:
 
     def fails(cases: Sequence[Case]) -> bool:
         net, opening = cases[-1].net, cases[-1].expected.get(("b", "opening"), np.zeros(0))
-        return bool((opening.reshape(-1, *net["b"].shape) - net["b"].bias_map > 40_000).any())  # type: ignore[union-attr]
+        b = next(p for p in net.integrating if p.name == "b")
+        return bool((opening.reshape(-1, *b.shape) - b.bias_map > 40_000).any())
 
     (less,) = shrink([case], ("b", (1, 0, 0)), fails)
     assert fails([less]) and [less.net[name].neurons for name in ("b", *less.net.sources("b"))] == [

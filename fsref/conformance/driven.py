@@ -82,12 +82,9 @@ class Driven(Brief):
 
     def alike(self, other: Driven) -> bool:
         """Whether another answer to the same is the same."""
-        same = self.observed.keys() == other.observed.keys()
-        return (
-            self.verdict == other.verdict
-            and same
-            and all(np.array_equal(values, other.observed[key]) for key, values in self.observed.items())
-        )
+        if self.verdict != other.verdict or self.observed.keys() != other.observed.keys():
+            return False
+        return all(np.array_equal(values, other.observed[key]) for key, values in self.observed.items())
 
     def brief(self) -> Driven:
         """The same without the case and what was observed."""

@@ -49,11 +49,12 @@ def again(drive: Drive, first: Driven, before: Sequence[Case], every: bool) -> t
     """
     if first.case is None:
         return True, True
-    found = drive.last([replace(first.case, protocol="")])
+    single = [replace(first.case, protocol="")]
+    found = drive.last(single)
     alone = found is None or not found.passed
     if found is None or found.verdict not in ANSWERED:
         return alone, True
-    once_more = drive.last([replace(first.case, protocol="")])
+    once_more = drive.last(single)
     steady = once_more is not None and once_more.alike(found)
     if steady and not alone and every:
         last = drive.last(before)

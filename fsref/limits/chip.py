@@ -28,14 +28,8 @@ BOUNDS = {  # lowest and highest of the numbers of a file
     "dilation": (1, MAX_SIDE),
     "groups": (1, MAX_SIDE),
 }
-COUNTS = {
-    "steps": 2,
-    "shape": 3,
-    "kernel": 2,
-    "stride": 2,
-    "padding": 2,
-    "dilation": 2,
-}  # numbers of a list; the others are one
+# How many numbers a list has; the others are one.
+COUNTS = {"steps": 2, "shape": 3, "kernel": 2, "stride": 2, "padding": 2, "dilation": 2}
 ONE_OF = {"overflow": ("trap", "saturate", "wrap"), "theta": ("channel", "layer"), "tables": ("any", "relu")}
 SOME_OF = {"kinds": KINDS, "observables": OBSERVABLES}
 MAX_NAME = 256

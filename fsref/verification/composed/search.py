@@ -49,7 +49,8 @@ def fitting(relation: Relation) -> list[Composed]:
     count = relation.wrong
     known: list[Condition] | None = None
     found: list[Composed] = []
-    best, parted = _dearest(relation, count), 0
+    most = best = _dearest(relation, count)
+    parted = 0
     changes = sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear)
     for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
@@ -75,7 +76,7 @@ def fitting(relation: Relation) -> list[Composed]:
         for both in halves(relation, changes):
             if (apart := _apart_from(relation, [(own, [where]) for own, where in both])) is not None:
                 found.append(_both(relation, *both, apart))
-    return sorted((one for one in found if one.dear <= _dearest(relation, count)), key=lambda one: one.dear)
+    return sorted((one for one in found if one.dear <= most), key=lambda one: one.dear)
 
 
 def _dearest(relation: Relation, count: int) -> float:

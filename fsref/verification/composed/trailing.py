@@ -12,7 +12,7 @@ from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d
 from fsref.verification.composed.coinciding import sent_instead, sent_more
 from fsref.verification.composed.collecting import collected
-from fsref.verification.composed.delivering import delivered, reached, read_of
+from fsref.verification.composed.delivering import Read, delivered, reached, read_of
 from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Part, last_before, later
 
 TILES = (4, 8, 16)  # inputs, and outputs, of a tile
@@ -106,7 +106,7 @@ def _first_shifted(staying: str, part: Part) -> Ints:
     step = own // neurons * neurons
     stays = {"all": step >= 0, "none": step < 0, "first": step == 0}[staying]
     there = np.where(last < 0, np.where(stays, own, step), step + last % neurons)
-    return _from_there(part, some, there, worth[some])
+    return sent_more(part, read, _moved(read, some, there, worth[some]))
 
 
 def _channel_before(from_first: bool, block: int | None, part: Part) -> Ints:
@@ -130,26 +130,25 @@ def _channel_before(from_first: bool, block: int | None, part: Part) -> Ints:
     group = own % neurons // places // inputs
     there = own // neurons * neurons + (group * inputs + channel % inputs) * places + own % places
     worth = np.broadcast_to(read.d, read.spikes.shape[1:]).ravel()[own]
-    found = np.zeros((len(read.spikes), read.spikes[0].size), np.int64)
-    np.add.at(found, (some[0], there), worth)
-    np.add.at(found, some, -worth)
+    found = _moved(read, some, there, worth)
     weights = read.weights
     if block is not None:
         o = np.arange(len(weights))
         meant = (o // block == o // of_group * of_group // block) | (block < 0)
         weights = weights * meant[:, None, None, None]
         weights[:, :, 1:], weights[:, :, :, 1:] = 0, 0
-    more = found.reshape(read.spikes.shape).sum(axis=1)
+    more = found.sum(axis=1)
     return part.right + delivered(part, read.by(weights), more) if found.any() else part.right
 
 
-def _from_there(part: Part, some: tuple[Ints, ...], there: Ints, worth: Ints) -> Ints:
-    """What is delivered when some spikes (image, step and neuron), each worth so much, come from another place."""
-    read = read_of(part)
+def _moved(read: Read, some: tuple[Ints, ...], there: Ints, worth: Ints) -> Ints:
+    """How much more spikes (B, K, C, H, W) are worth when some of them (image, step and neuron), each worth so much,
+    come from another place.
+    """
     found = np.zeros((len(read.spikes), read.spikes[0].size), np.int64)
     np.add.at(found, (some[0], there), worth)
     np.add.at(found, some, -worth)
-    return sent_more(part, read, found.reshape(read.spikes.shape))
+    return found.reshape(read.spikes.shape)
 
 
 def _nearer(n: int, z: Ints) -> Ints:
