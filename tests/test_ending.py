@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -25,6 +26,18 @@ from fsref.simulation.workers import workers
 ROOT = Path(fsref.__file__).parent.parent
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and streams")
 SIGNALS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGHUP": (129, "hung up")}
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Signals are heard, as at a terminal, also where who runs the tests ignores them, as in the background."""
+    before = {each: signal.getsignal(getattr(signal, each)) for each in SIGNALS}
+    deaf = [getattr(signal, each) for each, handler in before.items() if handler == signal.SIG_IGN]
+    for number in deaf:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in deaf:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def fsref_process(*arguments: str, shell: str = "", path: Path | None = None) -> subprocess.CompletedProcess[str]:
