@@ -488,3 +488,70 @@ def test_the_bias_where_the_first_sum_is_0_is_named() -> None:
             rows.append(driven(case, {**case.expected, ("out", "opening"): opening}))
     found = composed_of(rows)
     assert "left in the memory of membranes, where the sum of its first projection is 0" in found.hints[0].text
+
+
+def landed(w: Any, x: Any, q: Conv2d, shape: tuple[int, ...], even: bool) -> Any:
+    """What a conv2d of codes delivers by weights (O, I, kh, kw): along columns where a place is even, or rightly."""
+    found = np.zeros(shape, np.int64)
+    for o, i, r, s, y in np.ndindex((*w.shape, x.shape[1])):
+        oy, off_y = divmod(y + q.padding[0] - r, q.stride[0])
+        for at in range(x.shape[2]):
+            ox, off_x = divmod(at + q.padding[1] - s, q.stride[1])
+            there = off_y == 0 and (ox * q.stride[1] + off_x) % (2 if even else q.stride[1]) == 0
+            if there and 0 <= oy < shape[1] and 0 <= ox < shape[2]:
+                found[o, oy, ox] += w[o, i, r, s] * x[i, y, at]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ("even", "a stride is masked, as if it were 2, where it is no 1"),
+        (
+            "taps",
+            "in yours taps lie row by row before all else, and are read as if kernels had as many columns",
+        ),
+        ("burst", "in yours the sum is 0, at the places of its channel behind groups of 8"),
+        ("seven", "in yours a weight is 0 where its lowest 7 bits are"),
+    ],
+)
+def test_a_slip_of_a_conv2d_is_named(slip: str, words: str) -> None:
+    """A chip tests one bit of a place for a stride of 3, numbers taps of 3 x 2 as of 3 x 3 (behind the last lies
+    something else), adds sums in bursts of 8 places alone, or skips weights of which 7 bits are 0.
+    """
+    rng, rows = np.random.default_rng(5), []
+    for _ in range(3):
+        w = rng.integers(-40, 41, (4, 2, 3, 2)) - 168 * (rng.integers(0, 6, (4, 2, 3, 2)) == 0) * (slip == "seven")
+        w = np.maximum(w, -128)
+        net = Network(
+            [
+                Input("in", (2, 7, 8), K, 15),
+                FS("maps", (2, 7, 8), table(rng, 2)),
+                FS("conv", (4, 5, 3), table(rng, 4), rng.integers(-300, 300, 4)),
+                Readout("out", (1, 1, 1)),
+            ],
+            [
+                Conv2d("in", "maps", rng.integers(-9, 10, (2, 2, 1, 1))),
+                Conv2d("maps", "conv", w, stride=(1, 3)),
+                Dense("conv", "out", np.ones((1, 60), np.int64)),
+            ],
+        )
+        q: Any = net.named_projections["maps->conv"]
+        memory = np.concatenate([w.transpose(2, 3, 0, 1).reshape(6, 8), rng.integers(-9, 10, (2, 8))])
+        taps = memory[np.arange(3)[:, None] * 3 + np.arange(2)].reshape(3, 2, 4, 2).transpose(2, 3, 0, 1)
+        used = {"taps": taps, "seven": np.where(w & 127 == 0, 0, w)}.get(slip, w)
+        for share in (1, 3, 30):
+            trains = rng.integers(0, 16, 112) * (rng.integers(0, share, 112) == 0)
+            case = case_of(net, "population", "conv", {("maps", "spikes"): trains})
+            d = of(net, "maps").table.d.T.repeat(56, axis=1)
+            codes = ((trains >> np.arange(K - 1, -1, -1)[:, None] & 1) * d).sum(axis=0).reshape(2, 7, 8)
+            assert (landed(w, codes, q, (4, 5, 3), False).ravel() == case.expected["maps->conv", "sums"]).all()
+            sums = landed(used, codes, q, (4, 5, 3), slip == "even").ravel()
+            if slip == "burst":
+                kept = sums * (np.arange(60) % 15 < 8)
+                answered = told(case, kept) | {("maps->conv", "sums"): sums}
+            else:
+                answered = told(case, sums)
+            rows.append(driven(case, answered))
+    found = composed_of(rows)
+    assert words in found.hints[0].text and found.explained == found.judged > 0

@@ -76,6 +76,10 @@ def _of_mask(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
     return (at & (stride - 1)) == 0, at // stride
 
 
+def _even(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
+    return at % min(stride, 2) == 0, at // stride
+
+
 def _anywhere(at: Ints, stride: int) -> tuple[NDArray[np.bool_], Ints]:
     return at >= 0, at // stride
 
@@ -110,6 +114,7 @@ GRIDS: tuple[tuple[str, float, Grid], ...] = (
     ("a stride is masked and shifted, as if it were a power of two", 1.8, _masked),
     ("a stride is shifted, as if it were a power of two", 1.9, _shifted),
     ("a stride is masked, as if it were a power of two", 1.9, _of_mask),
+    ("a stride is masked, as if it were 2, where it is no 1", 2, _even),
     ("a stride is the next lower power of two", 2, partial(_power, False)),
     ("a stride is the next higher power of two", 2, partial(_power, True)),
     ("a place between two windows counts in the one before", 2, _anywhere),

@@ -20,6 +20,7 @@ from fsref.verification.widths import saturated, wrapped
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 MOST = 2**20  # changes tried
 APART = 4  # times what is wrong of a sum may stand in it on the way, where it takes itself away again
+BURSTS = (4, 8, 16)  # places of a channel that are taken at once
 MOSTLY = 0.9  # of what is wrong of which a change may say nothing, where most of what it reads is not known
 UNSAID = -(2**63)  # in rows of which a change says nothing: what stands there is not known
 Mask: TypeAlias = NDArray[np.bool_]
@@ -232,13 +233,15 @@ def _places(shape: tuple[int, ...]) -> Iterator[tuple[str, Ints]]:
 
 
 def _corners(shape: tuple[int, ...]) -> Mapping[str, Mask]:
-    """Whether a row is the first or the last of its channel, and where that has several."""
+    """Whether a row is the first or the last of its channel, and where that has several; or behind its whole groups."""
     height, width = shape[-2:]
     at = np.arange(height * width).reshape(height, width)
     ends = {"first": at == 0, "last": at == at.size - 1}
     alone = {f"at the {end} place of its channel": here for end, here in ends.items()}
+    alone |= {f"at the {end} of several places of its channel": here & (at.size > 1) for end, here in ends.items()}
+    behind = {n: at >= at.size // n * n for n in BURSTS}
     return alone | {
-        f"at the {end} of several places of its channel": here & (at.size > 1) for end, here in ends.items()
+        f"at the places of its channel behind groups of {n}": here & (at.size > n) for n, here in behind.items()
     }
 
 

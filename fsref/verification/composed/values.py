@@ -16,7 +16,7 @@ BITS = range(3, 41)  # of registers tried
 SINGLE = range(32)  # bits that may be stuck, or exchanged
 MOST = 2**62  # of what is added
 LOW = (1, 2, 3, 4, 8)  # bits that may be lost
-LOOKED_AT = (4, 8, 12, 16)  # bits by which a value may be taken for 0
+LOOKED_AT = (4, 7, 8, 12, 16)  # bits by which a value may be taken for 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
