@@ -14,7 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Gate, Projection
 
-MOST, LARGEST = 2, (-127, 127)  # neurons that bring as much as many, and weights
+FEW, LARGEST = (1, 2, 4, 8), (-127, 127)  # neurons that bring as much as many, and weights
 
 
 def leaving(count: int) -> Iterator[list[int]]:
@@ -97,7 +97,7 @@ def fewer_before(unit: Unit) -> Iterator[Unit]:
 
 
 def fewest_synapses(unit: Unit) -> Iterator[Unit]:
-    """A source of one neuron, or two, that fire in all steps, along weights as large as they may be, in the place of
+    """A source of one neuron, or a few, that fire in all steps, along weights as large as they may be, in the place of
     one of many that brings as much.
     """
     for q in unit.projections if unit.shape[1:] == (1, 1) and unit.runs == 1 else ():
@@ -105,7 +105,7 @@ def fewest_synapses(unit: Unit) -> Iterator[Unit]:
         if others or readers(unit, source) > 1:
             continue
         brought = reference.carried(source.codes, q, unit.shape, {source.name: source.codes})[0, :, :, 0]
-        for count in range(1, min(MOST, source.trains[0].size - 1) + 1):
+        for count in (n for n in FEW if n < source.trains[0].size):
             trains = np.full((1, count, 1, 1), 2**source.steps - 1, np.int64)
             less = source.part(partial(_first_repeated, count), np.zeros(count, np.int64)).sending(trains)
             weights = np.where(brought < 0, *LARGEST) * np.ones(count, np.int64)
