@@ -507,10 +507,7 @@ def landed(w: Any, x: Any, q: Conv2d, shape: tuple[int, ...], even: bool) -> Any
     ("slip", "words"),
     [
         ("even", "a stride is masked, as if it were 2, where it is no 1"),
-        (
-            "taps",
-            "in yours taps lie row by row before all else, and are read as if kernels had as many columns",
-        ),
+        ("taps", "in yours taps lie row by row before all else, and are read as if kernels had as many columns as"),
         ("burst", "in yours the sum is 0, at the places of its channel behind groups of 8"),
         ("seven", "in yours a weight is 0 where its lowest 7 bits are"),
     ],

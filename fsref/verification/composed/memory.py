@@ -104,6 +104,9 @@ Place = Callable[[Lying], Ints]  # absolute addresses (O, I, kh, kw)
 
 def addressed_otherwise() -> Iterator[Change]:
     """Weights that are read at other addresses."""
+    for first, many, by_column in (("row", "columns as rows", False), ("column", "rows as columns", True)):
+        words = f"taps lie {first} by {first} before all else, and are read as if kernels had as many {many}"
+        yield Change(f"in yours {words}", 2.2, partial(_read, partial(_as_taps, by_column), 1), unsaid=MOSTLY)
     for words, dear, place in _tiles():
         yield Change(f"in yours {words}", dear, partial(_read, place, 1))
     places = [(*each, False) for each in (*_pitches(), *bases(), OF_SOURCE)]
@@ -250,6 +253,16 @@ def _shaped_within(axis: int, own: Lying) -> Ints:
     o, i, r, c = own.at
     n = own.shape[axis]
     return own.base + o * own.pitches[0] + (i * n + r) * n + c
+
+
+def _as_taps(by_column: bool, own: Lying) -> Ints:
+    """Taps of a kernel that has one of its sizes along rows and columns; what lies behind the last is not known."""
+    rows, columns = own.shape[2:]
+    o, i, r, c = own.at
+    number = c * columns + r if by_column else r * rows + c
+    tap = number % rows * columns + number // rows if by_column else number
+    address = own.base + o * own.pitches[0] + i * own.pitches[1] + tap
+    return np.where(number < rows * columns, address, NOWHERE)
 
 
 def _grouped(size: str, own: Lying) -> Ints:

@@ -13,7 +13,7 @@ from fsref.verification.composed.coinciding import meant_by
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
 from fsref.verification.composed.happening import happening
 from fsref.verification.composed.layouts import layouts
-from fsref.verification.composed.relation import MOSTLY, UNSAID, Change, Mask, Part
+from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, some, sources, steps, weights
 
@@ -49,9 +49,6 @@ def weights_otherwise() -> Iterator[Change]:
                 yield Change(text, other.dear + where.dear, partial(_weigh, partial(_taken, axis, other), where))
     yield Change("in yours a weight is that of the output as groups would be interleaved", 2.4, _interleaved)
     yield Change("in yours a weight is that of the first group of the conv2d", 2, _first_group)
-    for by_column, first, many in ((False, "row", "columns as rows"), (True, "column", "rows as columns")):
-        text = f"in yours taps lie {first} by {first} before all else, and are read as if kernels had as many {many}"
-        yield Change(text, 2.2, partial(_numbered, by_column), unsaid=MOSTLY)
     for words, dear, layout in layouts():
         yield Change(f"in yours weights {words}", dear, partial(_weigh, layout, some_weights[0]))
     for by, word in ((1, "further"), (-1, "less")):
@@ -83,23 +80,6 @@ def _interleaved(part: Part) -> Ints:
     groups, count = getattr(read.q, "groups", 1), len(read.weights)
     order = np.arange(count) % (count // groups) * groups + np.arange(count) // (count // groups)
     return part.right if groups in (1, count) else delivered(part, read.by(read.weights[order]), read.codes)
-
-
-def _numbered(by_column: bool, part: Part) -> Ints:
-    """What is delivered by the weights of other taps; nothing is said where one behind the last is used."""
-    read = read_of(part)
-    w = read.weights.swapaxes(2, 3) if by_column else read.weights
-    rows, columns = w.shape[2:]
-    at = np.arange(rows)[:, None] * rows + np.arange(columns)
-    if rows == columns or rows == 1:
-        return part.right
-    there, taken = at < rows * columns, np.minimum(at, rows * columns - 1)
-    changed = np.where(there, w.reshape(*w.shape[:2], -1)[:, :, taken], 0)
-    unknown = np.broadcast_to(~there, w.shape).astype(np.int64)
-    if by_column:
-        changed, unknown = changed.swapaxes(2, 3), unknown.swapaxes(2, 3)
-    found = delivered(part, read.by(changed), read.codes)
-    return np.where(delivered(part, read.by(unknown), (read.codes != 0).astype(np.int64)) > 0, UNSAID, found)
 
 
 def _taken(axis: int, other: Other, w: Ints) -> Ints:
